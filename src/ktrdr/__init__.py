@@ -1,0 +1,1 @@
+"""KTRDR turns a strategy file into a trained, versioned, honest model."""

@@ -1,0 +1,77 @@
+"""Stored bars as the upper floors see them: which series there are, and what was found in them."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+from ktrdr.contracts.values import Value
+
+
+class Finding(Value):
+    """One kind of oddity in a series: how often, where (first few bars), and what was done about it."""
+
+    check: str
+    severity: Literal["info", "warning", "error"]
+    count: int
+    message: str
+    examples: list[str] = []
+
+
+class SeriesInfo(Value):
+    """One stored series. Times are the open stamps of its first and last bar, UTC."""
+
+    symbol: str
+    timeframe: str
+    bars: int
+    start: datetime
+    end: datetime
+    calendar: str
+    digest: str
+    source: str
+    path: str
+
+
+class CheckReport(Value):
+    """Everything a check of one series found; `findings` is empty for a flawless one."""
+
+    series: SeriesInfo
+    findings: list[Finding]
+
+
+class Bar(Value):
+    """One bar; `time` is its open stamp, UTC."""
+
+    time: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class BarRepository(Protocol):
+    """The bars of a folder. Raises DataNotFound, DataRefused, InvalidName and StorageFailed."""
+
+    def series(self) -> list[SeriesInfo]: ...
+
+    def describe(self, symbol: str, timeframe: str) -> SeriesInfo: ...
+
+    def head_and_tail(self, symbol: str, timeframe: str, rows: int = 5) -> tuple[list[Bar], list[Bar]]: ...
+
+    def count(self, symbol: str, timeframe: str, start: datetime | None, end: datetime | None) -> int:
+        """Bars stored in [start, end)."""
+
+    def check(self, symbol: str, timeframe: str) -> CheckReport: ...
+
+    def import_file(
+        self,
+        path: Path,
+        *,
+        symbol: str | None = None,
+        timeframe: str | None = None,
+        timezone: str | None = None,
+        calendar: str | None = None,
+        accept_jumps: bool = False,
+        replace: bool = False,
+    ) -> CheckReport:
+        """Read a CSV or Parquet file into the store and say what was found; what is not given is detected."""

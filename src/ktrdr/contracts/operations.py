@@ -1,0 +1,55 @@
+"""An operation: durable work with a state, progress, a result or an error."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from ktrdr.contracts.training import Phase, TrainingRequest, TrainingResult
+from ktrdr.contracts.values import Value
+
+
+class OperationStatus(StrEnum):
+    """The life of an operation: queued, running, (cancelling,) then one of the three ends."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in (OperationStatus.COMPLETED, OperationStatus.FAILED, OperationStatus.CANCELLED)
+
+
+class Progress(Value):
+    """The latest news of a running operation. `details` of the training phase: epoch, epochs, train_loss, val_loss,
+    val_accuracy, learning_rate; `fraction` is of the whole operation, 0 to 1; `eta_seconds` is an estimate."""
+
+    phase: Phase
+    message: str
+    fraction: float = Field(ge=0, le=1)
+    eta_seconds: float | None = None
+    details: dict[str, Any] = {}
+
+
+class Operation(Value):
+    """An operation as the store knows it. `revision` grows by one with each change."""
+
+    operation_id: str
+    type: str = "training"
+    status: OperationStatus
+    attempt: int
+    revision: int
+    request: TrainingRequest
+    execution_mode: str
+    execution_reason: str
+    progress: Progress | None = None
+    result: TrainingResult | None = None
+    error: dict[str, Any] | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None

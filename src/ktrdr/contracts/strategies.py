@@ -1,0 +1,64 @@
+"""Strategies as the upper floors see them: names, summaries and resolved values, never live components."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from ktrdr.contracts.values import Value
+
+
+class StrategyOverrides(Value):
+    """What a caller may change of a strategy for one training."""
+
+    symbols: list[str] | None = None
+    timeframes: list[str] | None = None
+    start_date: datetime | None = None
+    end_date: datetime | None = None
+    seed: int | None = None
+
+
+class StrategySummary(Value):
+    """A line of the list: a file that cannot be read has `error` and nothing else but its name and path."""
+
+    name: str
+    path: str
+    description: str | None = None
+    symbols: list[str] = []
+    timeframes: list[str] = []
+    labels: str | None = None
+    model: str | None = None
+    error: str | None = None
+
+
+class StrategyDetails(Value):
+    """A strategy resolved: defaults filled in, features in their order, and what a reader should know.
+
+    `resolved` is the whole strategy as JSON; `text` is the file as written.
+    """
+
+    name: str
+    source: str
+    text: str
+    resolved: dict[str, Any]
+    symbols: list[str]
+    timeframes: list[str]
+    base_timeframe: str
+    start_date: datetime | None
+    end_date: datetime | None
+    feature_names: list[str]
+    notices: list[str]
+
+
+class StrategyRepository(Protocol):
+    """The strategy files of a folder. Raises StrategyNotFound and InvalidStrategy."""
+
+    def summaries(self) -> list[StrategySummary]: ...
+
+    def read(self, name: str, overrides: StrategyOverrides | None = None) -> StrategyDetails:
+        """The strategy of that `name` (or file stem) in the folder."""
+
+    def read_text(self, text: str, source: str, overrides: StrategyOverrides | None = None) -> StrategyDetails:
+        """A strategy handed in as text; `source` is what error messages call it."""
+
+    def read_file(self, path: Path, overrides: StrategyOverrides | None = None) -> StrategyDetails:
+        """A strategy from any file."""
