@@ -53,3 +53,19 @@ class Operation(Value):
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+
+class EvaluatedRange(Value):
+    """One look at a test range, [start, end): each look makes the next result on the same bars a little less honest.
+
+    `operation_id` is the training that looked; None for an evaluation by hand.
+    """
+
+    operation_id: str | None
+    model: str
+    symbols: list[str] = Field(min_length=1)
+    timeframe: str
+    start: datetime
+    end: datetime
+    data_digest: str
+    at: datetime

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from ktrdr.contracts.strategies import StrategyOverrides
 from ktrdr.contracts.values import Value
+from ktrdr.errors import InvalidRequest
 
 
 class Phase(StrEnum):
@@ -51,6 +54,28 @@ _TITLES = {
     Phase.PERSISTENCE: "Saving the model",
     Phase.RESULT_AGGREGATION: "Summing up",
 }
+
+
+class StartTraining(Value):
+    """What a caller asks for: exactly one of a strategy's name, its text, or a file.
+
+    `source` is what messages call a strategy given as text. No `execution_mode`: the system's default decides.
+    """
+
+    strategy_name: str | None = None
+    strategy_text: str | None = None
+    source: str = "strategy"
+    path: Path | None = None
+    overrides: StrategyOverrides = StrategyOverrides()
+    execution_mode: str | None = None
+    require_gpu: bool = False
+
+    @model_validator(mode="after")
+    def _one_strategy(self) -> Self:
+        given = [value for value in (self.strategy_name, self.strategy_text, self.path) if value is not None]
+        if len(given) != 1:
+            raise InvalidRequest("give exactly one of a strategy's name, its text or its file")
+        return self
 
 
 class TrainingRequest(Value):
@@ -104,6 +129,14 @@ class CancellationToken:
 
     def is_cancelled(self) -> bool:
         return self.cancelled
+
+
+class Executor(Protocol):
+    """The training itself, synchronous: its model is saved when it returns; else it raises."""
+
+    def execute(
+        self, request: TrainingRequest, progress: ProgressCallback, is_cancelled: IsCancelled
+    ) -> TrainingResult: ...
 
 
 class TrainingRunner(Protocol):
