@@ -1,0 +1,1 @@
+"""Where a training runs: one module for each execution mode."""

@@ -1,0 +1,241 @@
+"""The life of operations: created, started, watched, cancelled, ended; the store keeps it, readers follow it."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ktrdr.contracts.operations import EvaluatedRange, Operation, OperationStatus, Progress
+from ktrdr.contracts.training import CancellationToken, TrainingRequest, TrainingResult
+from ktrdr.errors import Conflict, OperationNotFound, StorageFailed
+from ktrdr.logs import get_logger
+from ktrdr.orchestration.live_run import STARTED, LiveRun
+from ktrdr.orchestration.operation_store import OperationStore
+from ktrdr.orchestration.watchers import Watchers, wait_for_change
+
+_OPEN = (OperationStatus.QUEUED, *STARTED)
+_log = get_logger("operations")
+
+
+class OperationsService:
+    """Operations of one store. Bound to one event loop, except `report_progress`, which any thread may call.
+
+    What a runner writes carries its attempt: a writer whose attempt is over changes nothing and gets None. A
+    transition that the states do not allow raises Conflict; an unknown id raises OperationNotFound.
+    """
+
+    def __init__(
+        self,
+        store: OperationStore,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        store_every: float = 1.0,
+        show_every: float = 0.1,
+        look_every: float = 0.5,
+    ) -> None:
+        """Seconds: progress reaches the store once in `store_every`, a watcher once in `show_every`, and a watcher
+        looks for what other processes did once in `look_every`."""
+        self._store = store
+        self._clock = clock
+        self._store_every = store_every
+        self._show_every = show_every
+        self._look_every = look_every
+        self._live: dict[str, LiveRun] = {}
+        self._unrecorded: dict[str, Operation] = {}
+        self._watchers = Watchers()
+
+    async def create(self, request: TrainingRequest, mode: str, reason: str) -> Operation:
+        """A queued operation, committed to the store on return; `reason` says why it runs in `mode`."""
+        operation = Operation(
+            operation_id=request.operation_id,
+            status=OperationStatus.QUEUED,
+            attempt=request.attempt,
+            revision=1,
+            request=request,
+            execution_mode=mode,
+            execution_reason=reason,
+            created_at=self._clock(),
+        )
+        await self._store.insert(operation)
+        _log.info("operation created", operation_id=operation.operation_id, mode=mode, reason=reason)
+        return operation
+
+    async def start(self, operation_id: str, attempt: int, cancellation: CancellationToken) -> Operation | None:
+        """queued → running, in this process; a cancel sets `cancellation`, wherever it was asked for."""
+        operation = await self._store.take(
+            operation_id, attempt=attempt, status=OperationStatus.RUNNING, started_at=self._clock()
+        )
+        if operation is None:
+            await self._explain(operation_id, attempt, "running")
+            return None
+        self._live[operation_id] = LiveRun(
+            operation,
+            cancellation,
+            self._store,
+            changed=lambda: self._watchers.tell(operation_id),
+            store_every=self._store_every,
+        )
+        self._watchers.tell(operation_id)
+        return operation
+
+    def report_progress(self, operation_id: str, attempt: int, progress: Progress) -> bool:
+        """Make this the latest progress of a run in this process; False when that attempt does not run here.
+
+        Costs a few assignments: nothing is written and nobody is waited for.
+        """
+        run = self._live.get(operation_id)
+        if run is None or run.operation.attempt != attempt:
+            return False
+        run.put(progress)
+        return True
+
+    async def complete(self, operation_id: str, attempt: int, result: TrainingResult) -> Operation | None:
+        """running or cancelling → completed: a training that won the race against its cancel has its model."""
+        return await self._end(operation_id, attempt, OperationStatus.COMPLETED, STARTED, result=result)
+
+    async def fail(self, operation_id: str, attempt: int, error: dict[str, Any]) -> Operation | None:
+        """queued, running or cancelling → failed; `error` is what KtrdrError.details() gives."""
+        return await self._end(operation_id, attempt, OperationStatus.FAILED, _OPEN, error=error)
+
+    async def cancelled(self, operation_id: str, attempt: int) -> Operation | None:
+        """queued, running or cancelling → cancelled: the cancel has happened."""
+        return await self._end(operation_id, attempt, OperationStatus.CANCELLED, _OPEN)
+
+    async def request_cancel(self, operation_id: str) -> Operation:
+        """queued → cancelled, running → cancelling; asked again it answers the same. After another end: Conflict."""
+        run = self._live.get(operation_id)
+        try:
+            operation = await self._store.change(
+                operation_id,
+                allowed=(OperationStatus.QUEUED,),
+                status=OperationStatus.CANCELLED,
+                ended_at=self._clock(),
+            ) or await self._store.change(
+                operation_id, allowed=(OperationStatus.RUNNING,), status=OperationStatus.CANCELLING
+            )
+        finally:
+            if run is not None:
+                run.cancellation.cancel()  # once the store knows; also when the store cannot be told
+        if operation is None:
+            return await self._cancelled_before(operation_id)
+        if run is not None and not operation.status.ended:
+            run.note(operation)
+        _log.info("cancel requested", operation_id=operation_id, status=operation.status.value)
+        self._watchers.tell(operation_id)
+        return operation
+
+    async def get(self, operation_id: str) -> Operation:
+        """The operation now; the newest progress is there at once where it runs in this process."""
+        operation = await self._store.get(operation_id)
+        if operation is None:
+            raise OperationNotFound(f"there is no operation {operation_id}: list the operations to see their ids")
+        return self._newest(operation)
+
+    async def list(self, *statuses: OperationStatus, limit: int = 50, offset: int = 0) -> Sequence[Operation]:
+        """Operations in any of these states (none given: all), newest first."""
+        page = await self._store.page(statuses, limit=limit, offset=offset)
+        return [self._newest(operation) for operation in page]
+
+    async def count(self, *statuses: OperationStatus) -> int:
+        """How many operations are in any of these states (none given: all)."""
+        return await self._store.count(statuses)
+
+    async def watch(self, operation_id: str) -> AsyncIterator[Operation]:
+        """The operation now, then whenever it has changed, until it has ended; the final state is the last.
+
+        A reader gets the state of the moment when it asks: a slow one misses steps, never the end.
+        """
+        shown: Operation | None = None
+        with self._watchers.following(operation_id) as changed:
+            while True:
+                changed.clear()
+                operation = await self._now(operation_id)
+                if shown is None or (operation.revision, operation.progress) != (shown.revision, shown.progress):
+                    yield operation
+                    shown = operation
+                if operation.status.ended:
+                    return
+                await wait_for_change(changed, at_least=self._show_every, at_most=self._look_every)
+
+    async def record_evaluation(self, evaluated: EvaluatedRange) -> int:
+        """Remember that a model was judged on a test range; how often that range has been, this time included."""
+        return await self._store.record_evaluation(evaluated)
+
+    async def count_evaluations(self, symbols: Collection[str], timeframe: str, start: datetime, end: datetime) -> int:
+        """How often models have been judged on bars of these symbols in [start, end)."""
+        return await self._store.count_evaluations(symbols, timeframe, start, end)
+
+    async def aclose(self) -> None:
+        """Stop following the runs of this process; the store stays open."""
+        for run in [*self._live.values()]:
+            await run.stop()
+        self._live.clear()
+
+    async def _now(self, operation_id: str) -> Operation:
+        run = self._live.get(operation_id)
+        if run is not None:
+            return run.view
+        return self._unrecorded.get(operation_id) or await self.get(operation_id)
+
+    def _newest(self, operation: Operation) -> Operation:
+        unrecorded = self._unrecorded.get(operation.operation_id)
+        if unrecorded is not None and unrecorded.attempt == operation.attempt and not operation.status.ended:
+            return unrecorded
+        run = self._live.get(operation.operation_id)
+        return operation if run is None else run.over(operation)
+
+    async def _end(
+        self,
+        operation_id: str,
+        attempt: int,
+        status: OperationStatus,
+        allowed: Collection[OperationStatus],
+        **values: Any,
+    ) -> Operation | None:
+        run = self._live.get(operation_id)
+        if run is not None and run.operation.attempt == attempt:
+            await run.stop()
+            values["progress"] = _whole(run.latest) if status is OperationStatus.COMPLETED else run.latest
+        else:
+            run = None
+        values |= {"status": status, "ended_at": self._clock()}
+        try:
+            operation = await self._store.change(operation_id, allowed=allowed, attempt=attempt, **values)
+        except StorageFailed as error:
+            _log.error("the end of the operation cannot be stored", status=status.value, error=str(error))
+            before = run.view if run is not None else await self.get(operation_id)
+            if before.attempt != attempt or before.status not in allowed:
+                raise
+            operation = self._unrecorded[operation_id] = _not_stored(before, error, values)
+        finally:
+            if run is not None:
+                self._live.pop(operation_id, None)
+            self._watchers.tell(operation_id)
+        if operation is None:
+            await self._explain(operation_id, attempt, status.value)
+        return operation
+
+    async def _cancelled_before(self, operation_id: str) -> Operation:
+        operation = await self.get(operation_id)
+        if operation.status in (OperationStatus.CANCELLING, OperationStatus.CANCELLED):
+            return operation
+        raise Conflict(f"operation {operation_id} is {operation.status} and cannot be cancelled any more")
+
+    async def _explain(self, operation_id: str, attempt: int, wanted: str) -> None:
+        """Say why nothing was changed: quietly for a stale attempt, else by the error."""
+        operation = await self.get(operation_id)
+        if operation.attempt == attempt:
+            raise Conflict(f"operation {operation_id} is {operation.status} and cannot become {wanted}")
+        _log.warning("a stale attempt changed nothing", operation_id=operation_id, attempt=attempt, wanted=wanted)
+
+
+def _whole(progress: Progress | None) -> Progress | None:
+    return None if progress is None else progress.model_copy(update={"fraction": 1.0, "eta_seconds": 0.0})
+
+
+def _not_stored(operation: Operation, error: StorageFailed, values: dict[str, Any]) -> Operation:
+    """The end that readers in this process get when the store cannot take it: failed, with all that is known."""
+    result: TrainingResult | None = values.get("result")
+    saved = f"the model is saved at {result.model_path}, but " if result is not None else ""
+    failure = error.details() | {"message": f"{saved}the end of the operation could not be stored: {error}"}
+    end = {"error": failure, "revision": operation.revision + 1} | values | {"status": OperationStatus.FAILED}
+    return operation.model_copy(update=end)

@@ -1,0 +1,132 @@
+"""Between the training and those who follow it: one callback in, any number of consumers out.
+
+It turns phases and epochs into a share of the whole and an estimate of what is left, and passes on no more than
+readers can use. The training never waits for it and never hears of its troubles.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ktrdr.contracts.operations import Progress
+from ktrdr.contracts.training import Phase
+from ktrdr.logs import get_logger
+
+ProgressConsumer = Callable[[Progress], object]
+"""Takes the news; must not block. One that raises loses that message."""
+
+_SHARES: Mapping[Phase, float] = {
+    Phase.DATA_LOADING: 0.02,
+    Phase.INDICATORS: 0.02,
+    Phase.FUZZY_MEMBERSHIPS: 0.02,
+    Phase.FEATURE_ENGINEERING: 0.01,
+    Phase.LABELS: 0.02,
+    Phase.DATASET: 0.01,
+    Phase.MODEL_CREATION: 0.01,
+    Phase.TRAINING: 0.80,
+    Phase.EVALUATION: 0.02,
+    Phase.FEATURE_IMPORTANCE: 0.05,
+    Phase.PERSISTENCE: 0.01,
+    Phase.RESULT_AGGREGATION: 0.01,
+}
+_BEFORE = {phase: sum(list(_SHARES.values())[: phase.number - 1]) for phase in Phase}
+_log = get_logger("progress")
+
+
+class ProgressCoordinator:
+    """The ProgressCallback of one run. Called from the one thread that trains; `flush` after that has ended."""
+
+    def __init__(
+        self,
+        consumers: Sequence[ProgressConsumer],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        interval: float = 0.1,
+    ) -> None:
+        """Passes on one message of a phase in `interval` seconds of `clock`, and always its first and its last."""
+        self._consumers = tuple(consumers)
+        self._clock = clock
+        self._interval = interval
+        self._began = clock()
+        self._phase: Phase | None = None
+        self._training_began = self._began
+        self._passed_at = 0.0
+        self._held: tuple[Phase, str, dict[str, Any]] | None = None
+        self._fraction = 0.0
+        self._complained: set[int] = set()
+
+    def __call__(self, phase: Phase, message: str, **details: Any) -> None:
+        """Take news of the training; held back while the phase's last news is younger than the interval."""
+        try:
+            now = self._clock()
+            if phase is self._phase and now - self._passed_at < self._interval:
+                self._held = phase, message, details
+                return
+            if phase is not self._phase:
+                self._enter(phase, now)
+            self._held = None
+            self._pass_on(phase, message, details, now)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the training must not hear of it
+            self._complain(-1, error)
+
+    def flush(self) -> None:
+        """Pass on what is held back: after the end nothing newer comes."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        try:
+            self._pass_on(*held, self._clock())
+        except Exception as error:  # noqa: BLE001 - as above
+            self._complain(-1, error)
+
+    def _enter(self, phase: Phase, now: float) -> None:
+        self.flush()
+        self._phase = phase
+        if phase is Phase.TRAINING:
+            self._training_began = now
+
+    def _pass_on(self, phase: Phase, message: str, details: dict[str, Any], now: float) -> None:
+        self._passed_at = now
+        done = _share_done(phase, details)
+        self._fraction = min(1.0, max(self._fraction, _BEFORE[phase] + _SHARES[phase] * done))
+        progress = Progress(
+            phase=phase,
+            message=message,
+            fraction=self._fraction,
+            eta_seconds=self._seconds_left(phase, done, now),
+            details=details,
+        )
+        for number, consumer in enumerate(self._consumers):
+            try:
+                consumer(progress)
+            except Exception as error:  # noqa: BLE001 - one consumer's trouble is not the others'
+                self._complain(number, error)
+
+    def _seconds_left(self, phase: Phase, done: float, now: float) -> float | None:
+        """Training tells its own pace, and so that of the whole; before its first epoch nothing is known."""
+        if phase.number < Phase.TRAINING.number:
+            return None
+        if phase is Phase.TRAINING:
+            if done <= 0:
+                return None
+            training = (now - self._training_began) / done
+            after = 1.0 - _BEFORE[phase] - _SHARES[phase]
+            return training * (1.0 - done) + training * after / _SHARES[phase]
+        return (now - self._began) / self._fraction * (1.0 - self._fraction)
+
+    def _complain(self, number: int, error: Exception) -> None:
+        if number in self._complained:
+            return
+        self._complained.add(number)
+        try:
+            _log.warning("progress was dropped", consumer=number, error=repr(error))
+        except Exception:  # noqa: BLE001 - a log that cannot be written must not end a training
+            return
+
+
+def _share_done(phase: Phase, details: Mapping[str, Any]) -> float:
+    """How much of the training phase its epochs say is done, 0 to 1; 0 in every other phase."""
+    epoch, epochs = details.get("epoch"), details.get("epochs")
+    if phase is not Phase.TRAINING or not isinstance(epoch, int | float) or not isinstance(epochs, int | float):
+        return 0.0
+    return min(1.0, max(0.0, epoch / epochs)) if epochs > 0 else 0.0

@@ -1,0 +1,93 @@
+"""The tables of the operation store, as the code expects them; the migrations make a database look like this."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+REVISIONS = ("0001",)
+"""Every revision of the tables, oldest first: a database at any other was written by a newer program."""
+
+HEAD = REVISIONS[-1]
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: aware on the way in, UTC on the way out, also where the database keeps no time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The moment in UTC; a naive one is a mistake of the caller."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without its zone cannot be stored")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The moment as stored, marked as UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    Column("operation_id", String(64), primary_key=True),
+    Column("type", String(32), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("owner", String(128), nullable=False),
+    Column("strategy_name", String(100), nullable=False),
+    Column("request", Json, nullable=False),
+    Column("execution_mode", String(32), nullable=False),
+    Column("execution_reason", Text, nullable=False),
+    Column("progress", Json),
+    Column("result", Json),
+    Column("error", Json),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Index(None, "status", "created_at"),
+    Index(None, "created_at"),
+)
+
+evaluated_ranges = Table(
+    "test_evaluations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("operation_id", String(64)),
+    Column("model", Text, nullable=False),
+    Column("symbols", Json, nullable=False),
+    Column("timeframe", String(16), nullable=False),
+    Column("range_start", UtcDateTime, nullable=False),
+    Column("range_end", UtcDateTime, nullable=False),
+    Column("data_digest", String(128), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    UniqueConstraint("operation_id"),
+    Index(None, "timeframe", "range_start"),
+)
