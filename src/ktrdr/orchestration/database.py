@@ -36,9 +36,9 @@ class Database:
     @property
     def file(self) -> Path | None:
         """SQLite's file; None for a database that is not one."""
-        if self.url.get_backend_name() != "sqlite" or not self.url.database or self.url.database == ":memory:":
+        if self.url.get_backend_name() != "sqlite":
             return None
-        return Path(self.url.database.removeprefix("file:"))
+        return Path((self.url.database or "").removeprefix("file:"))
 
     @property
     def name(self) -> str:
@@ -81,6 +81,8 @@ def _read_url(url: str) -> URL:
         raise InvalidSettings(
             "KTRDR_DATABASE_URL cannot be read: write sqlite:///path/to/file.db or postgresql://user:password@host/name"
         ) from None
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise InvalidSettings("a database in memory forgets every operation: name a file, sqlite:///path/to/file.db")
     return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
 
 

@@ -1,0 +1,126 @@
+"""Real SQLite files, a service with short waits, and repositories that hold one strategy and one series."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from ktrdr.contracts.bars import SeriesInfo
+from ktrdr.contracts.strategies import StrategyDetails
+from ktrdr.contracts.training import TrainingRequest
+from ktrdr.errors import DataNotFound, StrategyNotFound
+from ktrdr.orchestration import migrate
+from ktrdr.orchestration.operation_store import OperationStore
+from ktrdr.orchestration.operations_service import OperationsService
+
+START, END = datetime(2017, 1, 1, tzinfo=UTC), datetime(2018, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'state' / 'operations.db'}"
+
+
+@pytest_asyncio.fixture
+async def store(url: str) -> AsyncIterator[OperationStore]:
+    opened = await OperationStore.open(url, migrate.upgrade, owner="test")
+    yield opened
+    await opened.aclose()
+
+
+@pytest_asyncio.fixture
+async def operations(store: OperationStore) -> AsyncIterator[OperationsService]:
+    service = OperationsService(store, store_every=0.05, show_every=0.01, look_every=0.02)
+    yield service
+    await service.aclose()
+
+
+@pytest.fixture
+def request_for() -> Callable[..., TrainingRequest]:
+    def make(operation_id: str, **changes: Any) -> TrainingRequest:
+        return TrainingRequest(operation_id=operation_id, strategy_name="demo", strategy={"a": 1}, **changes)
+
+    return make
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]:
+    """Waits, two seconds at most, until the condition holds."""
+
+    async def wait(condition: Callable[[], Awaitable[bool]]) -> None:
+        for _ in range(200):
+            if await condition():
+                return
+            await asyncio.sleep(0.01)
+        pytest.fail("the condition did not come to hold in two seconds")
+
+    return wait
+
+
+class OneStrategy:
+    """A folder with the strategy `demo`, and any text or file read as it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+
+    def read(self, name: str, overrides: Any = None) -> StrategyDetails:
+        self.asked.append(("read", name, overrides))
+        if name != "demo":
+            raise StrategyNotFound(f"there is no strategy {name}: there is demo")
+        return self._details(overrides)
+
+    def read_text(self, text: str, source: str, overrides: Any = None) -> StrategyDetails:
+        self.asked.append(("read_text", text, source, overrides))
+        return self._details(overrides)
+
+    def read_file(self, path: Path, overrides: Any = None) -> StrategyDetails:
+        self.asked.append(("read_file", path, overrides))
+        return self._details(overrides)
+
+    def _details(self, overrides: Any) -> StrategyDetails:
+        return StrategyDetails(
+            name="demo",
+            source="demo.yaml",
+            text="",
+            resolved={"training": {"labels": {"source": "zigzag"}, "epochs": 3}, "model": {"type": "mlp"}},
+            symbols=(overrides and overrides.symbols) or ["EURUSD"],
+            timeframes=["1h"],
+            base_timeframe="1h",
+            start_date=overrides.start_date if overrides else None,
+            end_date=None,
+            feature_names=["1h_rsi_low"],
+            notices=["a notice"],
+        )
+
+
+class OneSeries:
+    """EURUSD 1h of 2017."""
+
+    def describe(self, symbol: str, timeframe: str) -> SeriesInfo:
+        if symbol != "EURUSD":
+            raise DataNotFound(f"there are no bars of {symbol} {timeframe}: import them")
+        return SeriesInfo(
+            symbol=symbol,
+            timeframe=timeframe,
+            bars=6000,
+            start=START,
+            end=END,
+            calendar="24/5",
+            digest="0",
+            source="-",
+            path="-",
+        )
+
+    def count(self, symbol: str, timeframe: str, start: datetime | None, end: datetime | None) -> int:
+        self.describe(symbol, timeframe)
+        return 0 if start and start >= END else 6000
+
+
+@pytest.fixture
+def fakes() -> SimpleNamespace:
+    return SimpleNamespace(strategies=OneStrategy(), bars=OneSeries())
