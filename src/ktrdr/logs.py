@@ -7,7 +7,7 @@ import logging
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal, TextIO
 
 import structlog
 
@@ -18,7 +18,7 @@ def configure_logging(
     *, level: str = "WARNING", format: Literal["text", "json"] = "text", file: Path | None = None
 ) -> None:
     """Send log lines of `level` and above to `file`, or to stderr, as text or JSON lines."""
-    stream: IO[str] = sys.stderr
+    stream: TextIO = sys.stderr
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ class Settings(BaseSettings):
         env_prefix="KTRDR_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
     )
 
-    home: Path = Field(default=Path("."), description="folder that holds strategies/, data/, models/ and .ktrdr/")
+    home: Path = Field(default=Path(), description="folder that holds strategies/, data/, models/ and .ktrdr/")
     strategies_dir: Path | None = Field(default=None, description="strategy files (default: strategies/ in home)")
     data_dir: Path | None = Field(default=None, description="bars (default: data/ in home)")
     models_dir: Path | None = Field(default=None, description="models (default: models/ in home)")

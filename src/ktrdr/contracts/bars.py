@@ -4,6 +4,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
+from pydantic import Field
+
 from ktrdr.contracts.values import Value
 
 
@@ -14,7 +16,7 @@ class Finding(Value):
     severity: Literal["info", "warning", "error"]
     count: int
     message: str
-    examples: list[str] = []
+    examples: list[str] = Field(default_factory=list)
 
 
 class SeriesInfo(Value):

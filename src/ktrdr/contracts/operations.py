@@ -33,7 +33,7 @@ class Progress(Value):
     message: str
     fraction: float = Field(ge=0, le=1)
     eta_seconds: float | None = None
-    details: dict[str, Any] = {}
+    details: dict[str, Any] = Field(default_factory=dict)
 
 
 class Operation(Value):

@@ -4,6 +4,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from pydantic import Field
+
 from ktrdr.contracts.values import Value
 
 
@@ -23,8 +25,8 @@ class StrategySummary(Value):
     name: str
     path: str
     description: str | None = None
-    symbols: list[str] = []
-    timeframes: list[str] = []
+    symbols: list[str] = Field(default_factory=list)
+    timeframes: list[str] = Field(default_factory=list)
     labels: str | None = None
     model: str | None = None
     error: str | None = None

@@ -35,12 +35,12 @@ class Phase(StrEnum):
         return list(Phase).index(self) + 1
 
     @property
-    def title(self) -> str:
+    def heading(self) -> str:
         """What a person reads, in a log line or beside a progress bar."""
-        return _TITLES[self]
+        return _HEADINGS[self]
 
 
-_TITLES = {
+_HEADINGS = {
     Phase.DATA_LOADING: "Loading market data",
     Phase.INDICATORS: "Computing indicators",
     Phase.FUZZY_MEMBERSHIPS: "Computing fuzzy memberships",

@@ -1,0 +1,69 @@
+"""The base of everything a strategy file can name: a frozen value with checked parameters that does its own work."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic_core import PydanticCustomError
+
+Int = Annotated[int, Strict()]
+"""A whole number: neither `true` nor `"14"`."""
+
+Number = Annotated[float, Strict()]
+"""A finite number: neither `true` nor `"0.5"`."""
+
+Positive = Annotated[float, Strict(), Field(gt=0)]
+Fraction = Annotated[float, Strict(), Field(ge=0, le=1)]
+
+
+def refusal(found: str, expected: str) -> PydanticCustomError:
+    """The error that a validator raises: what stands there, and what would be right."""
+    return PydanticCustomError("refused", "{found}; {expected}", {"found": found, "expected": expected})
+
+
+def also(name: str, *spellings: str) -> AliasChoices:
+    """Every spelling of a parameter, its own name first."""
+    return AliasChoices(name, *spellings)
+
+
+class Section(BaseModel):
+    """A part of a strategy file: immutable, unknown keys refused, one spelling of each parameter at a time."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=(), populate_by_name=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_spelling(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for name in cls.model_fields:
+                given = [key for key in cls.spellings(name) if key in data]
+                if len(given) > 1:
+                    raise refusal(
+                        f"{' and '.join(given)} are two spellings of one parameter",
+                        f"keep {given[0]} and remove the other",
+                    )
+        return data
+
+    @classmethod
+    def spellings(cls, name: str) -> tuple[str, ...]:
+        """Every key under which the field `name` may stand in a file."""
+        alias = cls.model_fields[name].validation_alias
+        choices = [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
+        return tuple(dict.fromkeys([name, *choices]))
+
+    @classmethod
+    def known_keys(cls) -> list[str]:
+        """Every key a file may use here, in the order of the fields."""
+        return [key for name in cls.model_fields for key in cls.spellings(name)]
+
+
+class Component(Section):
+    """A section that computes: an indicator, a membership function, a labeler or a model type.
+
+    A family's discriminated union of its components is its registry, its validator and its JSON Schema in one.
+    """
+
+    def with_changes(self, **changes: Any) -> Self:
+        """The same component with other parameters, validated anew."""
+        return type(self).model_validate({**self.model_dump(), **changes})

@@ -1,0 +1,94 @@
+"""The dataset: the three parts as tensors, with everything that was fitted on the training rows alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ktrdr.execution.features.columns import FeatureColumn
+from ktrdr.execution.models.classifier import Normaliser
+from ktrdr.execution.rows import Rows
+from ktrdr.execution.splits import Split
+from ktrdr.execution.strategy.learning import Training
+
+HEAVIEST_CLASS = 10.0
+"""A class may weigh this many times the lightest; rarer ones would drive weights into denormal numbers."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Examples:
+    """Features (rows, features) float32, labels (rows,) int64 and weights (rows,) float32."""
+
+    features: Tensor
+    labels: Tensor
+    weights: Tensor
+
+    def to(self, device: torch.device) -> "Examples":
+        return Examples(
+            features=self.features.to(device), labels=self.labels.to(device), weights=self.weights.to(device)
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """What the trainer and the judges see. `class_weights` and `prior` have one entry a class."""
+
+    split: Split
+    train: Examples
+    validation: Examples
+    test: Examples
+    normaliser: Normaliser
+    class_weights: NDArray[np.float64]
+    prior: NDArray[np.float64]
+
+
+def build_dataset(split: Split, columns: Sequence[FeatureColumn], training: Training) -> Dataset:
+    """Fits the normaliser and the weights on the training rows, and turns the parts into tensors."""
+    classes = len(training.labels.classes)
+    counts = np.bincount(split.train.label, minlength=classes)
+    class_weights = balanced_weights(counts) if training.class_weights == "balanced" else np.ones(classes)
+    uniqueness = split.train.uniqueness() if training.labels.weighs_uniqueness else np.ones(len(split.train))
+    weights = uniqueness * class_weights[split.train.label]
+    return Dataset(
+        split=split,
+        train=_examples(split.train, weights / weights.mean()),
+        validation=_examples(split.validation, class_weights[split.validation.label]),
+        test=_examples(split.test, class_weights[split.test.label]),
+        normaliser=fit_normaliser(split.train.features, columns),
+        class_weights=class_weights,
+        prior=counts / counts.sum(),
+    )
+
+
+def balanced_weights(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """n / (classes present · n_k) for each class, at most ten times the lightest; an absent class weighs 1."""
+    present = counts > 0
+    weights = np.ones(len(counts))
+    weights[present] = counts.sum() / (present.sum() * counts[present])
+    return np.minimum(weights, HEAVIEST_CLASS * weights[present].min())
+
+
+def fit_normaliser(features: NDArray[np.float32], columns: Sequence[FeatureColumn]) -> Normaliser:
+    """Shift and scale of each raw column, from these rows; memberships stay as they are."""
+    normaliser = Normaliser(len(columns))
+    for index, column in enumerate(columns):
+        if column.normalization == "none":
+            continue
+        values = features[:, index].astype(np.float64)
+        low, spread = (
+            (values.min(), np.ptp(values)) if column.normalization == "minmax" else (values.mean(), values.std())
+        )
+        normaliser.shift[index] = float(low)
+        normaliser.scale[index] = float(1.0 / spread) if spread > 0 else 1.0
+    return normaliser
+
+
+def _examples(rows: Rows, weights: NDArray[np.float64]) -> Examples:
+    return Examples(
+        features=torch.from_numpy(np.ascontiguousarray(rows.features)),
+        labels=torch.from_numpy(rows.label),
+        weights=torch.from_numpy(weights.astype(np.float32)),
+    )

@@ -1,0 +1,34 @@
+"""Which epoch was the best, and when there is no use in going on."""
+
+from ktrdr.execution.strategy.learning import EarlyStopping
+
+
+class BestEpoch:
+    """Follows the monitored value: a better one is kept whatever its margin, patience asks for `min_delta`."""
+
+    def __init__(self, settings: EarlyStopping) -> None:
+        self._settings = settings
+        self._sign = 1.0 if settings.monitor == "val_loss" else -1.0
+        self.value = float("inf")
+        self.epoch = 0
+        self._reference = float("inf")
+        self._waited = 0
+
+    def improves(self, epoch: int, val_loss: float, val_accuracy: float) -> bool:
+        """Take the values of an epoch; True when they are the best so far."""
+        value = self._sign * (val_loss if self._settings.monitor == "val_loss" else val_accuracy)
+        if value < self._reference - self._settings.min_delta:
+            self._reference = value
+            self._waited = 0
+        else:
+            self._waited += 1
+        if value >= self.value:
+            return False
+        self.value = value
+        self.epoch = epoch
+        return True
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether early stopping is on and patience has run out."""
+        return self._settings.enabled and self._waited >= self._settings.patience

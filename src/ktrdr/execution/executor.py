@@ -1,0 +1,163 @@
+"""TrainingExecutor: the whole of a training on one screen, synchronous, the same wherever it runs.
+
+It knows its hardware and nothing of its environment: it is handed bars, a sink for the model, and two callables.
+"""
+
+import torch
+
+from ktrdr.contracts.models import ModelSink
+from ktrdr.contracts.training import IsCancelled, Phase, ProgressCallback, TrainingRequest, TrainingResult
+from ktrdr.execution.artifact import TrainedModel, tested
+from ktrdr.execution.baselines import fit_baselines
+from ktrdr.execution.dataset import Dataset, build_dataset
+from ktrdr.execution.device import choose_device, device_name, threads_for, torch_settings
+from ktrdr.execution.evaluation import evaluate
+from ktrdr.execution.features.builder import FeatureBuilder
+from ktrdr.execution.fuzzy.engine import FuzzyEngine
+from ktrdr.execution.importance import permutation_importance
+from ktrdr.execution.indicators.engine import IndicatorEngine
+from ktrdr.execution.market import BarSource, load_market
+from ktrdr.execution.model_trainer import Epoch, ModelTrainer
+from ktrdr.execution.models.classifier import Classifier
+from ktrdr.execution.reporting import Report, model_artifact, training_result
+from ktrdr.execution.rows import rows_of
+from ktrdr.execution.seeds import numpy_generator, torch_generator
+from ktrdr.execution.splits import require_enough, split_rows
+from ktrdr.execution.steps import Steps
+from ktrdr.execution.strategy.grammar import Strategy
+from ktrdr.execution.strategy.reading import restore_strategy
+from ktrdr.logs import get_logger
+
+_log = get_logger("executor")
+
+
+class TrainingExecutor:
+    """Runs one training. `device` is auto, cuda, mps or cpu; `threads` None leaves their number to the model's size."""
+
+    def __init__(self, data: BarSource, sink: ModelSink, *, device: str = "auto", threads: int | None = None) -> None:
+        self._data = data
+        self._sink = sink
+        self._device = choose_device(device)
+        self._threads = threads
+
+    def execute(
+        self, request: TrainingRequest, progress: ProgressCallback, is_cancelled: IsCancelled
+    ) -> TrainingResult:
+        """Train, judge and save one model. Raises a KtrdrError, TrainingCancelled among them; then nothing is saved."""
+        strategy = restore_strategy(request.strategy)
+        _log.info("training on", device=str(self._device), hardware=device_name(self._device))
+        with torch_settings(threads=self._threads or 1, device=self._device):
+            return self._twelve_steps(request, strategy, Steps(progress, is_cancelled))
+
+    def _twelve_steps(self, request: TrainingRequest, strategy: Strategy, step: Steps) -> TrainingResult:
+        training, labeler = strategy.training, strategy.training.labels
+        columns = tuple(strategy.columns())
+        features = FeatureBuilder(columns, IndicatorEngine(strategy.indicators), FuzzyEngine())
+        trainer = ModelTrainer(training)
+
+        with step(Phase.DATA_LOADING):
+            market = load_market(self._data, strategy)
+
+        with step(Phase.INDICATORS):
+            indicators = [features.indicators(series) for series in market.series]
+
+        with step(Phase.FUZZY_MEMBERSHIPS):
+            memberships = [features.memberships(values) for values in indicators]
+
+        with step(Phase.FEATURE_ENGINEERING):
+            matrices = [features.matrix(*one) for one in zip(market.series, memberships, strict=True)]
+
+        with step(Phase.LABELS):
+            labels = [labeler.label(bars) for bars in market.bases]
+
+        with step(Phase.DATASET):
+            rows, dropped = rows_of(market.bases, matrices, labels, strategy.training_data)
+            split = split_rows(rows, market.bases, strategy.training_data, training.data_split)
+            require_enough(split, labeler.classes)
+            dataset = build_dataset(split, columns, training)
+
+        with step(Phase.MODEL_CREATION):
+            model = self._create(strategy, dataset)
+            threads = threads_for(model.parameter_count, self._threads)
+            torch.set_num_threads(threads)
+
+        with step(Phase.TRAINING):
+            history = trainer.train(
+                model,
+                dataset.train.to(self._device),
+                dataset.validation.to(self._device),
+                shuffle=torch_generator(training.seed, "shuffle"),
+                on_epoch=lambda epoch: _tell(step, epoch, training.epochs),
+                is_cancelled=step.is_cancelled,
+            )
+
+        with step(Phase.EVALUATION):
+            baselines = fit_baselines(dataset, labels, len(labeler.classes))
+            evaluation = evaluate(
+                model,
+                split.test,
+                dataset.test.to(self._device).features,
+                labels,
+                baselines=baselines,
+                classes=labeler.classes,
+                class_weights=dataset.class_weights,
+                bootstrap=numpy_generator(training.seed, "bootstrap"),
+            )
+            evaluation.metrics["loss"] = trainer.loss(model, dataset.test.to(self._device))
+
+        with step(Phase.FEATURE_IMPORTANCE):
+            importance = permutation_importance(
+                model,
+                dataset.validation.to(self._device),
+                columns,
+                class_weights=dataset.class_weights,
+                generator=torch_generator(training.seed, "importance"),
+                is_cancelled=step.is_cancelled,
+            )
+
+        with step(Phase.PERSISTENCE):
+            report = Report(
+                request=request,
+                strategy=strategy,
+                market=market,
+                split=split,
+                dropped=dropped,
+                labels=labels,
+                history=history,
+                evaluation=evaluation,
+                importance=importance,
+                parameters=model.parameter_count,
+                device=self._device,
+                threads=threads,
+                seconds=step.seconds,
+            )
+            trained = TrainedModel(
+                model=model,
+                strategy=strategy,
+                class_weights=dataset.class_weights,
+                baselines=baselines,
+                test=tested(split.test, evaluation.probabilities),
+                firsts=market.firsts(),
+                lasts=market.lasts(),
+                validation_from=split.validation_from,
+                test_from=split.test_from,
+                data_digest=market.digest(),
+            )
+            model_path = self._sink.save(model_artifact(report, trained))
+
+        with step(Phase.RESULT_AGGREGATION):
+            return training_result(report, model_path)
+
+    def _create(self, strategy: Strategy, dataset: Dataset) -> Classifier:
+        """A fresh model on the device, with the normaliser that was fitted on the training rows."""
+        seed = strategy.training.seed
+        model = strategy.model.build(
+            len(strategy.feature_names), len(strategy.training.labels.classes), torch_generator(seed, "weights")
+        )
+        model.normaliser.load_state_dict(dataset.normaliser.state_dict())
+        model.to(self._device).use_generator(torch_generator(seed, "dropout", self._device))
+        return model
+
+
+def _tell(step: Steps, epoch: Epoch, epochs: int) -> None:
+    step.tell(Phase.TRAINING, f"Epoch {epoch.epoch} of {epochs}", epochs=epochs, **vars(epoch))

@@ -1,0 +1,111 @@
+"""FeatureBuilder: from the bars of one symbol to its feature matrix, in three steps that the executor names.
+
+Training, prediction and evaluation call this code and no other.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.execution.data.bars import Bars
+from ktrdr.execution.features.columns import FeatureColumn
+from ktrdr.execution.fuzzy.engine import FuzzyEngine
+from ktrdr.execution.indicators.engine import IndicatorEngine
+
+STALE_BARS = 3
+"""A value of another timeframe may be this many of the longer bars old, counted in base bars."""
+
+IndicatorValues = Mapping[str, Mapping[str, NDArray[np.float64]]]
+ColumnValues = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """The bars of one symbol: one series for each timeframe, by its name."""
+
+    symbol: str
+    base_timeframe: str
+    bars: Mapping[str, Bars]
+
+    @property
+    def base(self) -> Bars:
+        return self.bars[self.base_timeframe]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FeatureMatrix:
+    """One row a base bar, one column a feature, float32, NaN where undefined.
+
+    `history` counts the bars that precede each row, the fewest over the timeframes in use.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float32]
+    history: NDArray[np.int64]
+
+    @property
+    def defined(self) -> NDArray[np.bool_]:
+        """Rows in which every feature is a number."""
+        rows: NDArray[np.bool_] = np.isfinite(self.values).all(axis=1)
+        return rows
+
+
+class FeatureBuilder:
+    """Builds the features of a strategy; every value of a row is known at the close of its base bar."""
+
+    def __init__(self, columns: Sequence[FeatureColumn], indicators: IndicatorEngine, fuzzy: FuzzyEngine) -> None:
+        self.columns = tuple(columns)
+        self._indicators = indicators
+        self._fuzzy = fuzzy
+
+    def indicators(self, series: Series) -> IndicatorValues:
+        """Each indicator that a feature reads, once for each timeframe it is read on."""
+        wanted: dict[str, list[str]] = {}
+        for column in self.columns:
+            wanted.setdefault(column.timeframe, []).append(column.reference)
+        return {name: self._indicators.compute(series.bars[name], refs) for name, refs in wanted.items()}
+
+    def memberships(self, values: IndicatorValues) -> ColumnValues:
+        """Each column's values on the bars of its own timeframe, float32."""
+        columns: dict[str, NDArray[np.float32]] = {}
+        for column in self.columns:
+            source = values[column.timeframe][column.reference]
+            if column.membership is None:
+                columns[column.name] = source.astype(np.float32)
+            else:
+                columns |= self._fuzzy.memberships(source, {column.name: column.membership})
+        return columns
+
+    def matrix(self, series: Series, columns: ColumnValues) -> FeatureMatrix:
+        """The columns side by side on the base bars: each row sees the last bar of each timeframe closed by then."""
+        base = series.base
+        values = np.empty((len(base), len(self.columns)), dtype=np.float32)
+        history = np.full(len(base), np.iinfo(np.int64).max)
+        for timeframe in dict.fromkeys(column.timeframe for column in self.columns):
+            last = last_closed(base, series.bars[timeframe])
+            history = np.minimum(history, last)
+            for index, column in enumerate(self.columns):
+                if column.timeframe == timeframe:
+                    values[:, index] = np.where(last >= 0, columns[column.name][last], np.float32(np.nan))
+        return FeatureMatrix(names=tuple(column.name for column in self.columns), values=values, history=history)
+
+    def build(self, series: Series) -> FeatureMatrix:
+        """All three steps."""
+        return self.matrix(series, self.memberships(self.indicators(series)))
+
+
+def last_closed(base: Bars, other: Bars) -> NDArray[np.int64]:
+    """For each base bar the index of the last bar of `other` closed by its close, -1 where there is none or it is old.
+
+    Old means: more than 3 · max(1, ratio) base bars have closed since, ratio being the timeframes' lengths' quotient.
+    """
+    rows = np.arange(len(base))
+    if other is base:
+        return rows
+    last = np.searchsorted(other.closes, base.closes, side="right") - 1
+    closed_by_then = np.searchsorted(base.closes, other.closes[last], side="right") if len(other) else rows
+    ratio = other.timeframe.length / base.timeframe.length
+    stale = rows + 1 - closed_by_then > STALE_BARS * max(1.0, ratio)
+    return np.where(stale, -1, last)

@@ -1,0 +1,24 @@
+"""What one column of the feature matrix is."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ktrdr.execution.fuzzy.memberships import Membership
+
+Normalization = Literal["minmax", "zscore", "none"]
+
+
+@dataclass(frozen=True)
+class FeatureColumn:
+    """A membership of an indicator, or the indicator's raw value when `membership` is None, on one timeframe."""
+
+    name: str
+    timeframe: str
+    reference: str
+    membership: Membership | None
+    normalization: Normalization
+
+    @property
+    def indicator(self) -> str:
+        """The indicator's id, without its output."""
+        return self.reference.partition(".")[0]

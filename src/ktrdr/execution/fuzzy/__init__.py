@@ -1,0 +1,1 @@
+"""Fuzzy sets: membership functions and the engine that applies them to indicators."""

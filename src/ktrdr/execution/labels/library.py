@@ -1,0 +1,14 @@
+"""The labelers a strategy can name. A new one is a class in this folder and a name in the union below."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ktrdr.execution.labels.base import Labeler
+from ktrdr.execution.labels.triple_barrier import TripleBarrier
+from ktrdr.execution.labels.zigzag import Zigzag
+
+AnyLabeler = Annotated[Zigzag | TripleBarrier, Field(discriminator="source")]
+"""The registry: every labeler there is."""
+
+LABELERS: tuple[type[Labeler], ...] = (Zigzag, TripleBarrier)

@@ -1,0 +1,62 @@
+"""The market data of a training: every series that its strategy names, and what proves which bytes they were."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ktrdr.execution.data.bars import Bars
+from ktrdr.execution.features.builder import Series
+from ktrdr.execution.strategy.grammar import Strategy
+
+
+class BarSource(Protocol):
+    """Where bars come from: `DataManager`, or a test's own."""
+
+    def load(self, symbol: str, timeframe: str, *, start: object, end: object, history: int) -> Bars: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Market:
+    """The series of each symbol, in the strategy's order."""
+
+    series: tuple[Series, ...]
+
+    @property
+    def bases(self) -> list[Bars]:
+        return [one.base for one in self.series]
+
+    def digest(self) -> str:
+        """The sha256 over the digests of all series."""
+        digests = [bars.digest() for one in self.series for bars in one.bars.values()]
+        return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+    def firsts(self) -> dict[str, dict[str, int]]:
+        """The open stamp of each series' first bar, microseconds UTC."""
+        return {one.symbol: {name: int(bars.time[0]) for name, bars in one.bars.items()} for one in self.series}
+
+    def lasts(self) -> dict[str, dict[str, int]]:
+        """The open stamp of each series' last bar, microseconds UTC."""
+        return {one.symbol: {name: int(bars.time[-1]) for name, bars in one.bars.items()} for one in self.series}
+
+    def counts(self) -> dict[str, int]:
+        """Bars of each series."""
+        return {f"{one.symbol} {name}": len(bars) for one in self.series for name, bars in one.bars.items()}
+
+
+def load_market(source: BarSource, strategy: Strategy) -> Market:
+    """The bars of [start_date, end_date) and the history before them, for every symbol and timeframe."""
+    data = strategy.training_data
+    series = []
+    for symbol in strategy.symbols:
+        bars = {
+            name: source.load(symbol, name, start=data.start_date, end=data.end_date, history=data.history_required)
+            for name in strategy.timeframes
+        }
+        series.append(Series(symbol=symbol, base_timeframe=strategy.base_timeframe, bars=bars))
+    return Market(series=tuple(series))
+
+
+def market_of(symbols: Sequence[str], base_timeframe: str, bars: Mapping[str, Mapping[str, Bars]]) -> Market:
+    """A market from bars at hand, by symbol and timeframe."""
+    return Market(series=tuple(Series(symbol=name, base_timeframe=base_timeframe, bars=bars[name]) for name in symbols))

@@ -1,0 +1,1 @@
+"""Networks: what `model` names in a strategy, and the classifier that is trained and stored."""

@@ -1,0 +1,199 @@
+"""Using a stored model: signals for bars, and metrics on other dates or symbols, by the feature code of training."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ktrdr.contracts.models import Evaluation, Prediction, Signal
+from ktrdr.errors import InvalidRequest, NotEnoughData
+from ktrdr.execution.artifact import TrainedModel, restore
+from ktrdr.execution.data.bars import Bars
+from ktrdr.execution.evaluation import evaluate
+from ktrdr.execution.features.builder import FeatureBuilder, FeatureMatrix
+from ktrdr.execution.fuzzy.engine import FuzzyEngine
+from ktrdr.execution.indicators.engine import IndicatorEngine
+from ktrdr.execution.market import Market, market_of
+from ktrdr.execution.metrics import confusion_matrix
+from ktrdr.execution.rows import Rows, in_range, rows_of
+from ktrdr.execution.seeds import numpy_generator
+
+HOLD = "HOLD"
+
+
+class BarArchive(Protocol):
+    """Bars from a given stamp on: `DataManager`, or a test's own."""
+
+    def load_from(self, symbol: str, timeframe: str, first_us: int | None, end: datetime | None) -> Bars: ...
+
+
+class StoredModelUser:
+    """Implements `contracts.models.ModelUser` on a model storage and stored bars."""
+
+    def __init__(self, read_model: Callable[[str], tuple[str, bytes]], data: BarArchive) -> None:
+        """`read_model` answers a model's full name and the verified bytes of its `model_full.pt`."""
+        self._read_model = read_model
+        self._data = data
+
+    def predict(
+        self, name: str, *, symbols: list[str] | None, start: datetime | None, end: datetime | None, last: int | None
+    ) -> Prediction:
+        """Signals for every bar in [start, end) that has its features; `last` keeps only the newest ones."""
+        model_name, trained = self._load(name)
+        market = self._market(trained, symbols or list(trained.strategy.symbols), end)
+        signals, without = [], 0
+        for series, matrix in zip(market.series, _matrices(trained, market), strict=True):
+            wanted = in_range(series.base, start)
+            usable = wanted & matrix.defined & (matrix.history >= trained.strategy.training_data.history_required)
+            without += int((wanted & ~usable).sum())
+            which = np.flatnonzero(usable)
+            signals += _signals(trained, series.base, matrix, which if last is None else which[-last:])
+        if not signals:
+            raise NotEnoughData("no bar of the range has all its features: import earlier bars or choose later dates")
+        signals.sort(key=lambda signal: signal.time)
+        notices = [f"{without} bars of the range have no signal: their history is too short"] if without else []
+        return Prediction(model=model_name, signals=signals, rows=len(signals), notices=notices)
+
+    def evaluate(
+        self, name: str, *, symbols: list[str] | None, start: datetime | None, end: datetime | None
+    ) -> Evaluation:
+        """Metrics on [start, end); with no range and no symbols, on the stored test rows."""
+        model_name, trained = self._load(name)
+        stored_test = symbols is None and start is None and end is None
+        market = (
+            self._market_of_training(trained)
+            if stored_test
+            else self._market(trained, symbols or list(trained.strategy.symbols), end)
+        )
+        labeler = trained.strategy.training.labels
+        labels = [labeler.label(bars) for bars in market.bases]
+        data = trained.strategy.training_data
+        if not stored_test:
+            data = data.model_copy(update={"start_date": start})
+        rows, _ = rows_of(market.bases, _matrices(trained, market), labels, data)
+        if stored_test:
+            rows = rows.take(_are_test_rows(rows, trained))
+        if not len(rows):
+            raise NotEnoughData("no bar of the range has its features and a label: choose other dates or import bars")
+        evaluation = evaluate(
+            trained.model,
+            rows,
+            torch.from_numpy(np.ascontiguousarray(rows.features)),
+            labels,
+            baselines=trained.baselines,
+            classes=labeler.classes,
+            class_weights=trained.class_weights,
+            bootstrap=numpy_generator(trained.strategy.training.seed, "bootstrap"),
+        )
+        return Evaluation(
+            model=model_name,
+            symbols=list(rows.symbols),
+            timeframe=trained.strategy.base_timeframe,
+            start=_instant(rows.time.min()),
+            end=_instant(rows.time.max()),
+            rows=len(rows),
+            metrics={name: value for name, value in evaluation.metrics.items() if name != "baselines"},
+            baselines=evaluation.metrics["baselines"],
+            per_symbol_metrics=evaluation.per_symbol,
+            reproduces=_comparison(trained, market, rows, evaluation.probabilities) if stored_test else None,
+            notices=[*evaluation.notices, *_overlap(trained, rows)],
+        )
+
+    def _load(self, name: str) -> tuple[str, TrainedModel]:
+        model_name, content = self._read_model(name)
+        return model_name, restore(content, model_name)
+
+    def _market(self, trained: TrainedModel, symbols: Sequence[str], end: datetime | None) -> Market:
+        """All stored bars before `end`; for symbols of the training from its first bar on, so that features agree."""
+        if len(set(symbols)) != len(symbols):
+            raise InvalidRequest("a symbol is named twice: name each once")
+        return self._loaded(trained, symbols, lambda symbol, timeframe: end)
+
+    def _market_of_training(self, trained: TrainedModel) -> Market:
+        """The very bars of the training, as far as they are stored still."""
+
+        def behind_last(symbol: str, timeframe: str) -> datetime:
+            return _instant(trained.lasts[symbol][timeframe]) + timedelta(microseconds=1)
+
+        return self._loaded(trained, trained.strategy.symbols, behind_last)
+
+    def _loaded(
+        self, trained: TrainedModel, symbols: Sequence[str], end_of: Callable[[str, str], datetime | None]
+    ) -> Market:
+        strategy = trained.strategy
+        bars = {
+            symbol: {
+                timeframe: self._data.load_from(
+                    symbol, timeframe, trained.firsts.get(symbol, {}).get(timeframe), end_of(symbol, timeframe)
+                )
+                for timeframe in strategy.timeframes
+            }
+            for symbol in symbols
+        }
+        return market_of(symbols, strategy.base_timeframe, bars)
+
+
+def _matrices(trained: TrainedModel, market: Market) -> list[FeatureMatrix]:
+    strategy = trained.strategy
+    features = FeatureBuilder(tuple(strategy.columns()), IndicatorEngine(strategy.indicators), FuzzyEngine())
+    return [features.build(series) for series in market.series]
+
+
+def _signals(trained: TrainedModel, bars: Bars, matrix: FeatureMatrix, which: NDArray[np.int64]) -> list[Signal]:
+    """The argmax where its probability reaches the threshold, else HOLD; a bar that is no event says so."""
+    labeler, threshold = trained.strategy.training.labels, trained.strategy.decisions.confidence_threshold
+    probabilities = trained.model.probabilities(torch.from_numpy(matrix.values[which])).numpy()
+    events = labeler.events(bars)[which]
+    signals = []
+    for bar, row, event in zip(which, probabilities, events, strict=True):
+        best = int(row.argmax())
+        signals.append(
+            Signal(
+                symbol=bars.symbol,
+                time=_instant(bars.time[bar]),
+                known=_instant(bars.closes[bar]),
+                signal=labeler.classes[best] if row[best] >= threshold else HOLD,
+                confidence=float(row[best]),
+                probabilities=dict(zip(labeler.classes, map(float, row), strict=True)),
+                is_event=bool(event),
+            )
+        )
+    return signals
+
+
+def _are_test_rows(rows: Rows, trained: TrainedModel) -> NDArray[np.bool_]:
+    keys = set(zip(trained.test.symbol.tolist(), trained.test.time.tolist(), strict=True))
+    return np.array([key in keys for key in zip(rows.symbol.tolist(), rows.time.tolist(), strict=True)], dtype=np.bool_)
+
+
+def _comparison(
+    trained: TrainedModel, market: Market, rows: Rows, probabilities: NDArray[np.float32]
+) -> dict[str, Any]:
+    """The stored test against this one, row by row."""
+    classes, stored = probabilities.shape[1], trained.test
+    same_rows = len(rows) == len(stored.time) and bool((rows.time == stored.time).all())
+    before = confusion_matrix(stored.label, stored.probabilities.argmax(axis=1), classes)
+    now = confusion_matrix(rows.label, probabilities.argmax(axis=1), classes)
+    difference = float(np.abs(probabilities - stored.probabilities).max()) if same_rows else None
+    return {
+        "same_bars": market.digest() == trained.data_digest,
+        "same_rows": same_rows,
+        "same_confusion_matrix": bool((before == now).all()),
+        "largest_probability_difference": difference,
+    }
+
+
+def _overlap(trained: TrainedModel, rows: Rows) -> list[str]:
+    """Whether the model has seen some of these dates: metrics on them flatter it."""
+    seen = int((rows.decision < trained.test_from).sum())
+    if not seen:
+        return []
+    until = _instant(trained.test_from)
+    return [f"{seen} of {len(rows)} rows lie before {until:%Y-%m-%d %H:%M}, where the model was trained and chosen"]
+
+
+def _instant(microseconds: int | np.int64) -> datetime:
+    return datetime.fromtimestamp(int(microseconds) / 1e6, UTC)

@@ -1,0 +1,253 @@
+"""What a training says of itself: the result that is returned, and the documents stored beside the weights."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import talib
+import torch
+
+from ktrdr.contracts.models import ModelArtifact
+from ktrdr.contracts.training import TrainingRequest, TrainingResult
+from ktrdr.execution.artifact import TrainedModel, full_bytes, state_bytes
+from ktrdr.execution.device import device_name, peak_memory
+from ktrdr.execution.evaluation import Evaluation
+from ktrdr.execution.labels.base import Labels
+from ktrdr.execution.market import Market
+from ktrdr.execution.model_trainer import TrainingHistory
+from ktrdr.execution.rows import Rows
+from ktrdr.execution.splits import Split
+from ktrdr.execution.strategy.grammar import Strategy
+from ktrdr.execution.strategy.reading import resolved
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Report:
+    """Everything a training has found out by the time its model is saved."""
+
+    request: TrainingRequest
+    strategy: Strategy
+    market: Market
+    split: Split
+    dropped: Mapping[str, int]
+    labels: Sequence[Labels]
+    history: TrainingHistory
+    evaluation: Evaluation
+    importance: dict[str, Any]
+    parameters: int
+    device: torch.device
+    threads: int
+    seconds: Mapping[str, float]
+
+    @property
+    def documents(self) -> dict[str, dict[str, Any]]:
+        """config.json, metrics.json, features.json and what the executor adds to metadata.json."""
+        return {
+            "config": {"strategy": resolved(self.strategy), "request": self.request.model_dump(exclude={"strategy"})},
+            "metrics": {
+                "training_metrics": training_metrics(self.history),
+                "test_metrics": self.evaluation.metrics,
+                "per_symbol_metrics": self.evaluation.per_symbol,
+            },
+            "features": {
+                "names": self.strategy.feature_names,
+                "columns": _columns(self.strategy),
+                "importance": self.importance,
+            },
+            "metadata": {
+                "model_info": model_info(self),
+                "data_summary": data_summary(self),
+                "provenance": provenance(self),
+            },
+        }
+
+
+def model_artifact(report: Report, trained: TrainedModel) -> ModelArtifact:
+    """The model as the sink takes it."""
+    return ModelArtifact(
+        operation_id=report.request.operation_id,
+        strategy_name=report.strategy.name,
+        symbols=report.strategy.symbols,
+        base_timeframe=report.strategy.base_timeframe,
+        weights={"model.pt": state_bytes(trained.model), "model_full.pt": full_bytes(trained)},
+        documents=report.documents,
+    )
+
+
+def training_result(report: Report, model_path: str) -> TrainingResult:
+    """The result of the whole operation."""
+    return TrainingResult(
+        model_path=model_path,
+        training_metrics=training_metrics(report.history),
+        test_metrics=report.evaluation.metrics,
+        feature_names=report.strategy.feature_names,
+        feature_importance=report.importance,
+        per_symbol_metrics=report.evaluation.per_symbol,
+        model_info=model_info(report),
+        data_summary=data_summary(report),
+        resource_usage=resource_usage(report),
+        provenance=provenance(report),
+    )
+
+
+def training_metrics(history: TrainingHistory) -> dict[str, Any]:
+    """How the training went; the losses are those of the best epoch, whose weights are the model's."""
+    return {
+        "epochs_run": len(history.epochs),
+        "best_epoch": history.best_epoch,
+        "stopped_early": history.stopped_early,
+        "train_loss": history.best.train_loss,
+        "val_loss": history.best.val_loss,
+        "val_accuracy": history.best.val_accuracy,
+        "history": [vars(epoch) for epoch in history.epochs],
+    }
+
+
+def model_info(report: Report) -> dict[str, Any]:
+    """What was built, and on what it was trained."""
+    return {
+        "type": report.strategy.model.type,
+        "architecture": report.strategy.model.architecture.model_dump(mode="json"),
+        "features": len(report.strategy.feature_names),
+        "classes": list(report.strategy.training.labels.classes),
+        "parameters": report.parameters,
+        "device": f"{report.device.type} ({device_name(report.device)})",
+    }
+
+
+def data_summary(report: Report) -> dict[str, Any]:
+    """From which bars to which rows: what was used, dropped and purged, and what a reader should know."""
+    split, strategy = report.split, report.strategy
+    parts = {"train": split.train, "validation": split.validation, "test": split.test}
+    return {
+        "symbols": list(strategy.symbols),
+        "timeframes": list(strategy.timeframes),
+        "base_timeframe": strategy.base_timeframe,
+        "start": _iso(min(int(bars.time[0]) for bars in report.market.bases)),
+        "end": _iso(max(int(bars.time[-1]) for bars in report.market.bases)),
+        "bars": report.market.counts(),
+        "rows": sum(len(rows) for rows in parts.values()),
+        "parts": {name: _part(rows, strategy.training.labels.classes) for name, rows in parts.items()},
+        "validation_from": _iso(split.validation_from),
+        "test_from": _iso(split.test_from),
+        "test_range": [_iso(int(split.test.time.min())), _iso(int(split.test.decision.max()))],
+        "dropped": dict(report.dropped),
+        "purged": dict(split.purged),
+        "embargo_bars": dict(split.embargo),
+        "labels": {**strategy.training.labels.model_dump(mode="json", exclude_none=True), **_labels(report)},
+        "notices": _notices(report),
+    }
+
+
+def resource_usage(report: Report) -> dict[str, Any]:
+    """Where the training ran and what it took."""
+    seconds = report.seconds
+    training = seconds.get("training", 0.0)
+    epochs = len(report.history.epochs)
+    return {
+        "mode": report.request.execution_mode,
+        "device": str(report.device),
+        "threads": report.threads,
+        "seconds": sum(seconds.values()),
+        "seconds_per_phase": dict(seconds),
+        "epochs_per_second": epochs / training if training else None,
+        "rows_per_second": epochs * len(report.split.train) / training if training else None,
+        "peak_memory_bytes": peak_memory(report.device),
+    }
+
+
+def provenance(report: Report) -> dict[str, Any]:
+    """What has to be equal for the same model to come out."""
+    packages = {name: version(name) for name in ("ktrdr", "polars")}
+    libraries = {"torch": torch.__version__, "numpy": np.__version__, "talib": talib.__version__}
+    return {
+        "strategy_digest": strategy_digest(report.strategy),
+        "data_digest": report.market.digest(),
+        "seed": report.strategy.training.seed,
+        "device": report.device.type,
+        "threads": report.threads,
+        "versions": {"python": platform.python_version(), **packages, **libraries},
+    }
+
+
+def strategy_digest(strategy: Strategy) -> str:
+    """The sha256 of the resolved strategy as canonical JSON."""
+    return hashlib.sha256(json.dumps(resolved(strategy), sort_keys=True).encode()).hexdigest()
+
+
+def _columns(strategy: Strategy) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": column.name,
+            "timeframe": column.timeframe,
+            "indicator": column.reference,
+            "membership": column.membership and column.membership.model_dump(mode="json"),
+            "normalization": column.normalization,
+        }
+        for column in strategy.columns()
+    ]
+
+
+def _part(rows: Rows, classes: Sequence[str]) -> dict[str, Any]:
+    counts = np.bincount(rows.label, minlength=len(classes))
+    return {
+        "rows": len(rows),
+        "start": _iso(int(rows.time.min())),
+        "end": _iso(int(rows.time.max())),
+        "classes": {name: int(count) for name, count in zip(classes, counts, strict=True)},
+        "effective_rows": float(rows.uniqueness().sum()),
+    }
+
+
+def _labels(report: Report) -> dict[str, Any]:
+    """What the labels came to: how far they look ahead in bars, counts of oddities, and what chance would give."""
+    ahead = np.concatenate(
+        [rows.known_at - rows.bar for rows in (report.split.train, report.split.validation, report.split.test)]
+    )
+    counts: dict[str, int] = {}
+    for labels in report.labels:
+        for name, count in labels.counts.items():
+            counts[name] = counts.get(name, 0) + count
+    look_ahead = {"median": float(np.median(ahead)), "p99": float(np.quantile(ahead, 0.99)), "max": int(ahead.max())}
+    return {
+        "look_ahead_bars": look_ahead,
+        **counts,
+        "random_walk_classes": report.strategy.training.labels.expectation() or None,
+    }
+
+
+def _notices(report: Report) -> list[str]:
+    notices = report.strategy.notices()
+    settings = report.strategy.training.early_stopping
+    first = report.history.epochs[0]
+    if settings.enabled and settings.monitor == "val_loss" and settings.min_delta > first.val_loss:
+        notices.append(
+            f"early_stopping.min_delta {settings.min_delta:g} exceeds the first validation loss {first.val_loss:.4g}:"
+            " no epoch can count as an improvement"
+        )
+    return notices + _feature_notices(report) + report.evaluation.notices
+
+
+def _feature_notices(report: Report) -> list[str]:
+    """Memberships that never fire, columns that are identical, and prices that several symbols share a scale for."""
+    features, names = report.split.train.features, report.strategy.feature_names
+    notices = []
+    seen: dict[bytes, str] = {}
+    for index, column in enumerate(report.strategy.columns()):
+        values = features[:, index]
+        if column.membership is not None and not values.any():
+            notices.append(f"{column.name} never fires on the training rows")
+        twin = seen.setdefault(np.ascontiguousarray(values).tobytes(), names[index])
+        if twin != names[index]:
+            notices.append(f"{names[index]} is identical to {twin} on the training rows")
+    return notices
+
+
+def _iso(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat()

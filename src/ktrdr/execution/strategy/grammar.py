@@ -1,0 +1,172 @@
+"""The strategy as a whole: its sections, what they have to agree on, and the features that follow from them."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from ktrdr.execution.component import Section, refusal
+from ktrdr.execution.data.timeframes import parse_timeframe
+from ktrdr.execution.features.columns import FeatureColumn
+from ktrdr.execution.indicators.engine import split
+from ktrdr.execution.models.library import AnyModel, Mlp
+from ktrdr.execution.strategy.inputs import FuzzySet, IndicatorSection, Input, TimeframeName, TrainingData
+from ktrdr.execution.strategy.learning import Decisions, Training
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
+
+
+def check_strategy_name(name: Any) -> str:
+    """The name itself; raises a refusal unless it can be a folder's name."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or ".." in name:
+        raise refusal(repr(name), "use letters, digits, _, - and single dots, at most 100, no leading dot")
+    return name
+
+
+def _version(written: Any) -> Any:
+    return str(written) if isinstance(written, (int, float)) and not isinstance(written, bool) else written
+
+
+def _identifiers(section: dict[str, Any]) -> dict[str, Any]:
+    for name in section:
+        if not _IDENTIFIER.fullmatch(name):
+            raise refusal(repr(name), "an id has letters, digits, _ and -, no dots")
+    return section
+
+
+class Deployment(Section):
+    """Where the model is meant to be used; stored with it."""
+
+    target_symbols: dict[str, Any] | list[str] | None = None
+    target_timeframes: dict[str, Any] | list[str] | None = None
+
+
+class Strategy(Section):
+    """One strategy file, validated: live indicators, memberships, labeler and model."""
+
+    name: Annotated[str, BeforeValidator(check_strategy_name)]
+    version: Annotated[Literal["3.0", "3"], BeforeValidator(_version)] = "3.0"
+    description: str | None = None
+    scope: str | None = None
+    training_data: TrainingData
+    deployment: Deployment | None = None
+    indicators: Annotated[dict[str, IndicatorSection], Field(min_length=1)]
+    fuzzy_sets: dict[str, FuzzySet] = Field(default_factory=dict)
+    nn_inputs: Annotated[tuple[Input, ...], Field(min_length=1)]
+    model: AnyModel = Mlp()
+    decisions: Decisions = Decisions()
+    training: Training = Training()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_training(cls, written: Any) -> Any:
+        """`model.training` of older files fills what `training` leaves out."""
+        if not isinstance(written, dict) or not isinstance(written.get("model"), dict):
+            return written
+        older = written["model"].get("training")
+        if not isinstance(older, dict):
+            return written
+        newer = written.get("training") or {}
+        return {**written, "training": {**older, **newer}} if isinstance(newer, dict) else written
+
+    @field_validator("indicators", "fuzzy_sets", mode="after")
+    @classmethod
+    def _ids(cls, section: dict[str, Any]) -> dict[str, Any]:
+        return _identifiers(section)
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Strategy":
+        for name, fuzzy_set in self.fuzzy_sets.items():
+            self._check_reference(fuzzy_set.indicator, f"fuzzy_sets.{name}.indicator")
+        for index, entry in enumerate(self.nn_inputs):
+            self._check_input(entry, f"nn_inputs.{index}")
+        names = self.feature_names
+        if len(set(names)) != len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise refusal(
+                f"nn_inputs: the feature {twice[0]} comes twice", "rename a set or a membership, or remove one"
+            )
+        classes = len(self.training.labels.classes)
+        if self.decisions.num_classes not in (None, classes):
+            raise refusal(
+                f"decisions.num_classes: {self.decisions.num_classes}",
+                f"{self.training.labels.source} labels have {classes} classes",
+            )
+        return self
+
+    def _check_input(self, entry: Input, path: str) -> None:
+        if entry.fuzzy_set is not None and entry.fuzzy_set not in self.fuzzy_sets:
+            known = ", ".join(self.fuzzy_sets) or "none"
+            raise refusal(f"{path}.fuzzy_set: {entry.fuzzy_set}", f"name one of fuzzy_sets: {known}")
+        if entry.raw_indicator is not None:
+            self._check_reference(entry.raw_indicator, f"{path}.raw_indicator")
+        strangers = [name for name in self._timeframes(entry) if name not in self.timeframes]
+        if strangers:
+            listed = ", ".join(self.timeframes)
+            raise refusal(f"{path}.timeframes: {strangers[0]}", f"name timeframes of training_data: {listed}")
+
+    def _check_reference(self, reference: str, path: str) -> None:
+        name, output = split(reference)
+        if name not in self.indicators:
+            raise refusal(f"{path}: {reference}", f"name one of indicators: {', '.join(self.indicators)}")
+        outputs = self.indicators[name].outputs
+        if output is not None and output not in outputs:
+            raise refusal(f"{path}: {reference}", f"{name} has the outputs {', '.join(outputs)}")
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return self.training_data.symbols.names
+
+    @property
+    def timeframes(self) -> tuple[str, ...]:
+        return self.training_data.timeframes.names
+
+    @property
+    def base_timeframe(self) -> str:
+        return self.training_data.timeframes.base
+
+    def _timeframes(self, entry: Input) -> tuple[TimeframeName, ...]:
+        return self.timeframes if entry.timeframes == "all" else entry.timeframes
+
+    def columns(self) -> Iterator[FeatureColumn]:
+        """The features in their order: of `nn_inputs`, then of the timeframes, then of the memberships as written."""
+        for entry in self.nn_inputs:
+            for timeframe in self._timeframes(entry):
+                if entry.fuzzy_set is None:
+                    reference = entry.raw_indicator or ""
+                    name = f"{timeframe}_{reference}_raw"
+                    yield FeatureColumn(name, timeframe, reference, None, entry.normalization or "none")
+                    continue
+                fuzzy_set = self.fuzzy_sets[entry.fuzzy_set]
+                for membership, function in fuzzy_set.memberships.items():
+                    name = f"{timeframe}_{entry.fuzzy_set}_{membership}"
+                    yield FeatureColumn(name, timeframe, fuzzy_set.indicator, function, "none")
+
+    @property
+    def feature_names(self) -> list[str]:
+        return [column.name for column in self.columns()]
+
+    def notices(self) -> list[str]:
+        """What a reader should know: keys stored without effect, and indicators that nothing uses."""
+        notices = []
+        used = {split(column.reference)[0] for column in self.columns()}
+        for name in self.indicators:
+            if name not in used:
+                notices.append(f"indicators.{name} is not used by any input")
+        for path, written in (
+            ("training.labels.label_lookahead", getattr(self.training.labels, "label_lookahead", None)),
+            ("model.features", self.model.features),
+            ("training.method", self.training.method),
+            ("scope", self.scope),
+        ):
+            if written is not None:
+                notices.append(f"{path} is stored and has no effect")
+        if self.decisions.cost_model and "min_edge_multiplier" in self.decisions.cost_model.model_fields_set:
+            notices.append("decisions.cost_model.min_edge_multiplier has no effect in classification")
+        return notices
+
+    def lengths(self) -> dict[str, float]:
+        """Seconds of each timeframe; months count 30 days."""
+        return {name: float(parse_timeframe(name).seconds or 30 * 86_400) for name in self.timeframes}
