@@ -1,0 +1,205 @@
+"""Laws over every component there is: causal, exact about what it knows, defined on odd bars, documented, picklable."""
+
+import doctest
+import importlib
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support import bars_of, changed, cut, random_bars
+
+from ktrdr.execution.component import Component
+from ktrdr.execution.data.bars import Bars
+from ktrdr.execution.features.builder import FeatureBuilder, Series
+from ktrdr.execution.fuzzy.engine import FuzzyEngine
+from ktrdr.execution.fuzzy.memberships import MEMBERSHIPS
+from ktrdr.execution.indicators.base import Indicator
+from ktrdr.execution.indicators.engine import IndicatorEngine
+from ktrdr.execution.indicators.library import INDICATORS
+from ktrdr.execution.labels.base import NULL, Labeler
+from ktrdr.execution.labels.library import LABELERS
+from ktrdr.execution.labels.triple_barrier import TripleBarrier
+from ktrdr.execution.labels.zigzag import Zigzag
+from ktrdr.execution.models.library import MODELS
+from ktrdr.execution.strategy.grammar import Strategy
+
+LABELER_CASES: list[Labeler] = [
+    Zigzag(zigzag_threshold=0.01),
+    Zigzag(zigzag_threshold=0.04),
+    TripleBarrier(vol_span=10, max_holding_period=8),
+    TripleBarrier(vol_span=10, max_holding_period=8, vol_method="close"),
+    TripleBarrier(vol_span=5, max_holding_period=20, cusum_multiplier=1.5),
+    TripleBarrier(vol_span=5, max_holding_period=3, cusum_threshold=0.01),
+]
+
+
+def test_every_labeler_is_among_the_cases() -> None:
+    assert {type(labeler) for labeler in LABELER_CASES} == set(LABELERS)
+
+
+@pytest.mark.parametrize("kind", [*INDICATORS, *MEMBERSHIPS, *MODELS], ids=lambda kind: kind.__name__)
+def test_every_component_is_documented_with_an_example_that_runs(kind: type[Component]) -> None:
+    assert ">>>" in (kind.__doc__ or ""), f"{kind.__name__} has no example: add one to its docstring"
+    module = importlib.import_module(kind.__module__)
+    examples = doctest.DocTestFinder().find(kind, globs={**vars(module), "torch": torch})
+    runner = doctest.DocTestRunner()
+    assert [runner.run(example) for example in examples if example.examples]
+    assert runner.failures == 0
+
+
+@pytest.mark.parametrize("kind", [*INDICATORS, *LABELERS, *MODELS], ids=lambda kind: kind.__name__)
+def test_every_component_is_picklable_and_frozen(kind: type[Component]) -> None:
+    component = kind()
+    assert pickle.loads(pickle.dumps(component)) == component
+    with pytest.raises(ValueError, match="frozen"):
+        component.type = "other"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", INDICATORS, ids=lambda kind: kind.__name__)
+class TestIndicators:
+    def test_the_lookback_is_where_values_begin(self, kind: type[Indicator]) -> None:
+        indicator, bars = kind(), random_bars(1, 150)
+        first = max(int(np.flatnonzero(np.isfinite(values))[0]) for values in indicator.compute(bars).values())
+        assert first == indicator.lookback
+
+    @settings(max_examples=20)
+    @given(seed=st.integers(0, 1000), at=st.integers(40, 119))
+    def test_no_value_depends_on_a_later_bar(self, kind: type[Indicator], seed: int, at: int) -> None:
+        bars = random_bars(seed, 120)
+        whole, short = kind().compute(bars), kind().compute(cut(bars, at))
+        later = changed(bars, slice(at, None), open=1.0, high=9.0, low=0.5, close=np.nan, volume=0.0)
+        other = kind().compute(later)
+        for name in whole:
+            np.testing.assert_array_equal(whole[name][:at], short[name])
+            np.testing.assert_array_equal(whole[name][:at], other[name][:at])
+
+    def test_it_starts_anew_behind_a_gap(self, kind: type[Indicator]) -> None:
+        """TA-Lib's own answer behind an interior NaN is a wrong number."""
+        bars = random_bars(2, 200)
+        broken = changed(bars, slice(100, 101), open=np.nan, high=np.nan, low=np.nan, close=np.nan)
+        fresh = Bars(
+            bars.symbol,
+            bars.timeframe,
+            bars.calendar,
+            *(getattr(bars, name)[101:] for name in ("time", "open", "high", "low", "close", "volume")),
+        )
+        for name, values in kind().compute(broken).items():
+            np.testing.assert_array_equal(values[:100], kind().compute(cut(bars, 100))[name])
+            assert np.isnan(values[100])
+            np.testing.assert_array_equal(values[101:], kind().compute(fresh)[name])
+
+    @pytest.mark.parametrize("count", [0, 1, 2, 5])
+    def test_a_short_series_has_undefined_values(self, kind: type[Indicator], count: int) -> None:
+        for values in kind().compute(random_bars(3, count)).values():
+            assert len(values) == count
+            assert np.isnan(values[: kind().lookback]).all()
+
+    def test_a_flat_price_has_a_defined_result(self, kind: type[Indicator]) -> None:
+        flat = np.full(150, 50.0)
+        for values in kind().compute(bars_of(flat, flat, flat, flat)).values():
+            assert np.isfinite(values[kind().lookback :]).all()
+
+    def test_bad_parameters_are_refused(self, kind: type[Indicator]) -> None:
+        parameters = [name for name in kind.model_fields if "period" in name]
+        assert parameters
+        for name in parameters:
+            for wrong in (0, -3, 2.5, "14", True, None):
+                with pytest.raises(ValueError, match=name):
+                    kind.model_validate({name: wrong})
+
+
+def futures(bars: Bars, after: int, seed: int) -> list[Bars]:
+    """The same bars up to `after` and other ones behind: none, garbage, and a valid random market."""
+    other = random_bars(seed + 7, len(bars), step=0.02)
+    columns = ("open", "high", "low", "close", "volume")
+    rest = slice(after + 1, None)
+    scale = bars.close[after] / other.close[after]
+    return [
+        cut(bars, after + 1),
+        changed(bars, rest, **dict.fromkeys(columns, np.nan)),
+        changed(bars, rest, **{name: getattr(other, name)[rest] * scale for name in columns}),
+        changed(bars, rest, **{name: getattr(bars, name)[rest] * 100.0 for name in columns}),
+    ]
+
+
+@pytest.mark.parametrize("labeler", LABELER_CASES, ids=str)
+@settings(max_examples=15)
+@given(seed=st.integers(0, 1000), data=st.data())
+def test_a_label_is_settled_at_known_at_and_not_before(labeler: Labeler, seed: int, data: st.DataObject) -> None:
+    """Whatever comes after `known_at`, or nothing at all, leaves the label as it is; one bar earlier it is not there."""
+    bars = random_bars(seed, 90)
+    labels = labeler.label(bars)
+    labelled = np.flatnonzero(labels.known_at != NULL)
+    if not len(labelled):
+        return
+    bar = int(data.draw(st.sampled_from(labelled.tolist())))
+    known = int(labels.known_at[bar])
+    assert known > bar
+    for other in futures(bars, known, seed):
+        again = labeler.label(other)
+        assert (again.label[bar], again.known_at[bar]) == (labels.label[bar], known)
+        np.testing.assert_array_equal(again.event[: known + 1], labels.event[: known + 1])
+    assert labeler.label(cut(bars, known)).label[bar] == NULL
+
+
+@pytest.mark.parametrize("labeler", LABELER_CASES, ids=str)
+@settings(max_examples=10)
+@given(seed=st.integers(0, 1000), at=st.integers(1, 90))
+def test_a_cut_keeps_what_was_known_and_nulls_the_rest(labeler: Labeler, seed: int, at: int) -> None:
+    bars = random_bars(seed, 90)
+    whole, short = labeler.label(bars), labeler.label(cut(bars, at))
+    was_known = (whole.known_at[:at] != NULL) & (whole.known_at[:at] < at)
+    np.testing.assert_array_equal(short.label, np.where(was_known, whole.label[:at], NULL))
+    np.testing.assert_array_equal(short.known_at, np.where(was_known, whole.known_at[:at], NULL))
+    np.testing.assert_array_equal(short.event, whole.event[:at])
+
+
+def strategy_of_everything() -> Strategy:
+    """Every indicator, each output raw and through each membership, on two timeframes."""
+    indicators = {kind.__name__.lower(): kind() for kind in INDICATORS}
+    references = [f"{name}.{output}" for name, one in indicators.items() for output in one.outputs]
+    shapes: dict[str, Any] = {
+        "triangular": [0, 50, 100],
+        "trapezoidal": {"type": "trapezoidal", "parameters": [0, 10, 90, 100]},
+        "gaussian": {"type": "gaussian", "parameters": [50, 20]},
+    }
+    return Strategy.model_validate(
+        {
+            "name": "everything",
+            "training_data": {
+                "symbols": {"mode": "single", "symbol": "TEST"},
+                "timeframes": {"mode": "multi_timeframe", "list": ["1h", "4h"]},
+            },
+            "indicators": {name: one.model_dump() for name, one in indicators.items()},
+            "fuzzy_sets": {ref.replace(".", "_"): {"indicator": ref, **shapes} for ref in references},
+            "nn_inputs": [{"fuzzy_set": ref.replace(".", "_")} for ref in references]
+            + [{"raw_indicator": ref} for ref in references],
+        }
+    )
+
+
+def feature_values(hourly: Bars, four_hourly: Bars) -> np.ndarray:
+    strategy = strategy_of_everything()
+    features = FeatureBuilder(tuple(strategy.columns()), IndicatorEngine(strategy.indicators), FuzzyEngine())
+    series = Series(symbol="TEST", base_timeframe="1h", bars={"1h": hourly, "4h": four_hourly})
+    return features.build(series).values
+
+
+@settings(max_examples=12)
+@given(seed=st.integers(0, 1000), at=st.integers(170, 239))
+def test_no_feature_depends_on_a_bar_that_had_not_closed(seed: int, at: int) -> None:
+    """Cutting or spoiling every bar of every timeframe that closes after a row's own close changes nothing there."""
+    hourly, slow = random_bars(seed, 240), random_bars(seed + 1, 60, timeframe="4h")
+    whole = feature_values(hourly, slow)
+    closed = int(np.searchsorted(slow.closes, hourly.closes[at], side="right"))
+    spoilt = dict.fromkeys(("open", "high", "low", "close", "volume"), np.nan)
+    for one, other in (
+        (cut(hourly, at + 1), cut(slow, closed)),
+        (changed(hourly, slice(at + 1, None), **spoilt), changed(slow, slice(closed, None), **spoilt)),
+        (changed(hourly, slice(at + 1, None), close=1.0, high=300.0), changed(slow, slice(closed, None), low=0.1)),
+    ):
+        np.testing.assert_array_equal(feature_values(one, other)[: at + 1], whole[: at + 1])
