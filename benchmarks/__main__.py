@@ -1,0 +1,10 @@
+"""Runs the benchmarks named, or all of them: `python -m benchmarks [trainer] [pipeline] [startup]`."""
+
+import sys
+
+from benchmarks import pipeline, startup, trainer
+
+BENCHMARKS = {"trainer": trainer.main, "pipeline": pipeline.main, "startup": startup.main}
+
+for name in sys.argv[1:] or BENCHMARKS:
+    BENCHMARKS[name]()
