@@ -42,7 +42,7 @@ def interleaved(
     at_most: int = 200,
     seconds: float = 300.0,
 ) -> Ratio:
-    """Time pairs in alternating order until the interval's half width is below `half_width` of the ratio, or no more."""
+    """Time pairs in alternating order until half the interval is below `half_width` of the ratio, or time is up."""
     times: list[tuple[float, float]] = []
     begun = time.perf_counter()
     timed(run), timed(other)  # warm up

@@ -1,6 +1,6 @@
 """The whole pipeline's seconds per phase, on the bundled hour bars and on twelve years of them where they are there.
 
-    python -m benchmarks pipeline
+python -m benchmarks pipeline
 """
 
 from pathlib import Path
@@ -37,9 +37,7 @@ def main() -> None:
             store = BarStore(Path(folder) / "data")
             StoredBars(store).import_file(path, symbol="EURUSD", timeframe="1h", accept_jumps=True)
             executor = TrainingExecutor(DataManager(store), ModelStorage(Path(folder) / "models"))
-            request = TrainingRequest(
-                operation_id="benchmark", strategy_name=strategy.name, strategy=strategy.resolved
-            )
+            request = TrainingRequest(operation_id="benchmark", strategy_name=strategy.name, strategy=strategy.resolved)
             executor.execute(request, lambda *_, **__: None, lambda: False)  # compiled loops are loaded once
             result = executor.execute(
                 request.model_copy(update={"operation_id": "measured"}), lambda *_, **__: None, lambda: False

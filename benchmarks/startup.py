@@ -1,6 +1,6 @@
 """How long a user waits: `ktrdr --help` against importing typer and rich, a training against importing torch.
 
-    python -m benchmarks startup
+python -m benchmarks startup
 """
 
 import subprocess
@@ -22,7 +22,9 @@ def ktrdr(*arguments: str, home: str = ".") -> None:
 
 def main() -> None:
     ratios = [
-        interleaved("ktrdr --help", lambda: ktrdr("--help"), "import typer, rich", python("import typer, rich.console")),
+        interleaved(
+            "ktrdr --help", lambda: ktrdr("--help"), "import typer, rich", python("import typer, rich.console")
+        ),
     ]
     with TemporaryDirectory() as home:
         ktrdr("data", "import", str(ROOT / "examples" / "data" / "EURUSD_1h.csv.gz"), home=home)

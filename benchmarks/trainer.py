@@ -35,7 +35,14 @@ def data(rows: int, seed: int) -> Examples:
 
 
 def network() -> nn.Module:
-    layers = [nn.Linear(FEATURES, 64), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(64, 32), nn.ReLU(), nn.Dropout(DROPOUT)]
+    layers = [
+        nn.Linear(FEATURES, 64),
+        nn.ReLU(),
+        nn.Dropout(DROPOUT),
+        nn.Linear(64, 32),
+        nn.ReLU(),
+        nn.Dropout(DROPOUT),
+    ]
     return nn.Sequential(*layers, nn.Linear(32, CLASSES))
 
 
@@ -92,9 +99,7 @@ def ours(train: Examples, validation: Examples, epochs: int, *, attached: bool) 
         def tell(epoch: Epoch) -> None:
             coordinator(Phase.TRAINING, f"Epoch {epoch.epoch}", epochs=epochs, **vars(epoch))
 
-        trainer.train(
-            model, train, validation, shuffle=shuffle, on_epoch=tell, is_cancelled=token.is_cancelled
-        )
+        trainer.train(model, train, validation, shuffle=shuffle, on_epoch=tell, is_cancelled=token.is_cancelled)
     else:
         trainer.train(model, train, validation, shuffle=shuffle)
     return time.perf_counter() - begun
@@ -133,15 +138,29 @@ def main(*, half_width: float = 0.005, seconds: float = 240.0) -> None:
         attached = partial(ours, train, validation, epochs, attached=True)
         for name, run, against, other, width in (
             ("trainer, attached", attached, "sliced loop", partial(by_hand, train, validation, epochs), half_width),
-            ("trainer, attached", attached, "sliced loop, fused Adam",
-             partial(by_hand, train, validation, epochs, fused=True), half_width),
-            ("trainer, attached", attached, "DataLoader loop",
-             partial(by_hand, train, validation, epochs, loader=True), 0.02),
-            ("trainer, attached", attached, "trainer, bare", partial(ours, train, validation, epochs, attached=False), half_width),
+            (
+                "trainer, attached",
+                attached,
+                "sliced loop, fused Adam",
+                partial(by_hand, train, validation, epochs, fused=True),
+                half_width,
+            ),
+            (
+                "trainer, attached",
+                attached,
+                "DataLoader loop",
+                partial(by_hand, train, validation, epochs, loader=True),
+                0.02,
+            ),
+            (
+                "trainer, attached",
+                attached,
+                "trainer, bare",
+                partial(ours, train, validation, epochs, attached=False),
+                half_width,
+            ),
         ):
-            ratios.append(interleaved(
-                f"{name}, {rows:,} rows", run, against, other, half_width=width, seconds=seconds
-            ))
+            ratios.append(interleaved(f"{name}, {rows:,} rows", run, against, other, half_width=width, seconds=seconds))
     show("trainer", ratios, attachments_per_batch())
 
 

@@ -130,7 +130,7 @@ def futures(bars: Bars, after: int, seed: int) -> list[Bars]:
 @settings(max_examples=15)
 @given(seed=st.integers(0, 1000), data=st.data())
 def test_a_label_is_settled_at_known_at_and_not_before(labeler: Labeler, seed: int, data: st.DataObject) -> None:
-    """Whatever comes after `known_at`, or nothing at all, leaves the label as it is; one bar earlier it is not there."""
+    """Whatever comes after `known_at`, or nothing, leaves the label as it is; one bar earlier it is not there."""
     bars = random_bars(seed, 90)
     labels = labeler.label(bars)
     labelled = np.flatnonzero(labels.known_at != NULL)

@@ -1,6 +1,7 @@
 """Membership functions: exact at feet, tops and shoulders, the same for numbers, arrays and tensors, NaN kept."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -57,7 +58,11 @@ def test_a_gaussian_is_one_at_its_mean_and_falls_by_sigma() -> None:
 
 @given(st.lists(REAL | st.just(math.nan), min_size=1, max_size=20))
 def test_numbers_arrays_and_matrices_get_the_same_answer(values: list[float]) -> None:
-    for function in (Triangular(parameters=(0, 0, 40)), Trapezoidal(parameters=(1, 1, 2, 2)), Gaussian(parameters=(0, 1))):
+    for function in (
+        Triangular(parameters=(0, 0, 40)),
+        Trapezoidal(parameters=(1, 1, 2, 2)),
+        Gaussian(parameters=(0, 1)),
+    ):
         column = torch.tensor(values, dtype=torch.float64)
         together = function.membership(column)
         assert torch.equal(function.membership(column[:, None])[:, 0].nan_to_num(-1), together.nan_to_num(-1))
@@ -81,9 +86,8 @@ def test_numbers_arrays_and_matrices_get_the_same_answer(values: list[float]) ->
     ],
 )
 def test_a_shape_that_is_none_is_refused(written: object, found: str) -> None:
-    with pytest.raises(ValidationError, match=".") as refused:
+    with pytest.raises(ValidationError, match=re.escape(found)):
         ANY.validate_python(written)
-    assert found in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["triangle", "TRIANGULAR", "Trapezoid", "trapezoidal", "Gaussian"])

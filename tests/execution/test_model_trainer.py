@@ -147,7 +147,9 @@ def test_clipping_bounds_the_step() -> None:
     after, _ = trained(
         optimizer="sgd", learning_rate=1.0, weight_decay=0.0, gradient_clip=1e-3, epochs=1, batch_size=500
     )
-    moved = torch.cat([(new - old).reshape(-1) for new, old in zip(after.parameters(), before.parameters(), strict=True)])
+    moved = torch.cat(
+        [(new - old).reshape(-1) for new, old in zip(after.parameters(), before.parameters(), strict=True)]
+    )
     assert 0 < moved.norm().item() <= 1e-3 * 1.001
 
 
@@ -232,6 +234,4 @@ def test_a_loss_that_is_no_number_fails_with_advice() -> None:
 def test_the_training_loss_without_dropout_is_the_evaluations_own() -> None:
     """With a rate of almost nothing, the loss over the batches is the loss of the whole part."""
     model, history = trained(learning_rate=1e-12, epochs=1, loss="focal")
-    assert ModelTrainer(Training(loss="focal")).loss(model, TRAIN) == pytest.approx(
-        history.best.train_loss, rel=1e-5
-    )
+    assert ModelTrainer(Training(loss="focal")).loss(model, TRAIN) == pytest.approx(history.best.train_loss, rel=1e-5)

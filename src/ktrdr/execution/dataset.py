@@ -1,6 +1,6 @@
 """The dataset: the three parts as tensors, with everything that was fitted on the training rows alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,16 @@ class Examples:
     features: Tensor
     labels: Tensor
     weights: Tensor
+
+    def take(self, which: Tensor) -> "Examples":
+        """The examples at these indices, in their order."""
+        which = which.to(self.labels.device)
+        return Examples(features=self.features[which], labels=self.labels[which], weights=self.weights[which])
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Features, labels and weights of `size` examples after the other, as views."""
+        columns = (torch.split(column, size) for column in (self.features, self.labels, self.weights))  # type: ignore[no-untyped-call]
+        return zip(*columns, strict=True)
 
     def to(self, device: torch.device) -> "Examples":
         return Examples(

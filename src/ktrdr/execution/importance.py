@@ -69,10 +69,7 @@ def _sample(examples: Examples, generator: torch.Generator) -> Examples:
     count = len(examples.labels)
     if count <= LARGEST_SAMPLE:
         return examples
-    chosen = torch.randperm(count, generator=generator)[:LARGEST_SAMPLE].to(examples.labels.device)
-    return Examples(
-        features=examples.features[chosen], labels=examples.labels[chosen], weights=examples.weights[chosen]
-    )
+    return examples.take(torch.randperm(count, generator=generator)[:LARGEST_SAMPLE])
 
 
 def _shuffled(features: Tensor, indices: Sequence[int], generator: torch.Generator) -> Tensor:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from ktrdr.execution.data.bars import Bars
@@ -13,7 +14,9 @@ from ktrdr.execution.strategy.grammar import Strategy
 class BarSource(Protocol):
     """Where bars come from: `DataManager`, or a test's own."""
 
-    def load(self, symbol: str, timeframe: str, *, start: object, end: object, history: int) -> Bars: ...
+    def load(
+        self, symbol: str, timeframe: str, *, start: datetime | None, end: datetime | None, history: int
+    ) -> Bars: ...
 
 
 @dataclass(frozen=True, kw_only=True)

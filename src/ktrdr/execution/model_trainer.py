@@ -103,12 +103,8 @@ class ModelTrainer:
     ) -> float:
         """One pass over the examples in their order; the mean of the weighted row losses."""
         network, loss_of, clip = model.network.train(), self._loss, self.settings.gradient_clip
-        size = self.settings.batch_size
         total = torch.zeros((), device=examples.features.device)
-        batches = zip(
-            *(part.split(size) for part in (examples.features, examples.labels, examples.weights)), strict=True
-        )
-        for features, labels, weights in batches:
+        for features, labels, weights in examples.batches(self.settings.batch_size):
             if is_cancelled():
                 raise TrainingCancelled("the training was cancelled")
             parameters.gradient.zero_()
@@ -143,8 +139,7 @@ def _normalised(model: Classifier, examples: Examples) -> Examples:
 
 
 def _shuffled(examples: Examples, generator: torch.Generator) -> Examples:
-    order = torch.randperm(len(examples.labels), generator=generator).to(examples.labels.device)
-    return Examples(features=examples.features[order], labels=examples.labels[order], weights=examples.weights[order])
+    return examples.take(torch.randperm(len(examples.labels), generator=generator))
 
 
 def _finite(epoch: Epoch) -> Epoch:

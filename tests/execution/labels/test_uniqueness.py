@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from ktrdr.execution.labels.uniqueness import uniqueness
 
-SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 15)), min_size=1, max_size=40, unique_by=lambda span: span[0])
+SPANS = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(1, 15)), min_size=1, max_size=40, unique_by=lambda span: span[0]
+)
 
 
 @given(SPANS)
@@ -16,7 +18,9 @@ def test_prefix_sums_are_the_definition(spans: list[tuple[int, int]]) -> None:
     known = np.array([start + length for start, length in spans])
     expected = []
     for start, end in zip(bars, known, strict=True):
-        shares = [1.0 / sum(1 for t, k in zip(bars, known, strict=True) if t < b <= k) for b in range(start + 1, end + 1)]
+        shares = [
+            1.0 / sum(1 for t, k in zip(bars, known, strict=True) if t < b <= k) for b in range(start + 1, end + 1)
+        ]
         expected.append(np.mean(shares))
     np.testing.assert_allclose(uniqueness(bars, known), expected, rtol=1e-12)
 

@@ -25,7 +25,7 @@ def turning_points(close: np.ndarray, threshold: float) -> tuple[list[tuple[int,
         begun = found[2]
     if not points:
         return points, None
-    index, kind, confirmed = points[-1]
+    index, kind, _ = points[-1]
     leg = close[index + 1 :]
     best = leg.max() if kind == BUY else leg.min()
     return points, index + 1 + int(np.flatnonzero(leg == best)[0])

@@ -48,8 +48,7 @@ class FeatureMatrix:
     @property
     def defined(self) -> NDArray[np.bool_]:
         """Rows in which every feature is a number."""
-        rows: NDArray[np.bool_] = np.isfinite(self.values).all(axis=1)
-        return rows
+        return np.asarray(np.isfinite(self.values).all(axis=1))
 
 
 class FeatureBuilder:
