@@ -1,0 +1,1 @@
+"""Bars: how they are stored, imported, checked and handed to a training."""

@@ -1,0 +1,75 @@
+"""Bars: one series of a symbol and a timeframe as plain columns, and the names that symbols may have."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ktrdr.errors import InvalidName
+from ktrdr.execution.data.timeframes import Timeframe, bar_closes
+
+PRICES = ("open", "high", "low", "close")
+COLUMNS = ("time", *PRICES, "volume")
+_SYMBOL = re.compile(r"[A-Za-z0-9^][A-Za-z0-9_.^=-]{0,31}")
+
+
+@dataclass(frozen=True, eq=False)
+class Bars:
+    """Columns of equal length: `time` are open stamps in microseconds UTC, rising; the rest are float64."""
+
+    symbol: str
+    timeframe: Timeframe
+    calendar: str
+    time: NDArray[np.int64]
+    open: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    close: NDArray[np.float64]
+    volume: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @cached_property
+    def closes(self) -> NDArray[np.int64]:
+        """When each bar closes, microseconds UTC: the first moment at which it may be seen."""
+        return bar_closes(self.time, self.timeframe, self.calendar)
+
+    def rows(self, which: slice) -> "Bars":
+        """The bars of a slice."""
+        return Bars(
+            self.symbol, self.timeframe, self.calendar, *(np.ascontiguousarray(getattr(self, c)[which]) for c in COLUMNS)
+        )
+
+    def digest(self) -> str:
+        """The sha256 of symbol, timeframe and column bytes: equal bars have equal digests, however they are stored."""
+        sha = hashlib.sha256(f"{self.symbol} {self.timeframe.name}\n".encode())
+        for column in COLUMNS:
+            sha.update(np.ascontiguousarray(getattr(self, column)).tobytes())
+        return sha.hexdigest()
+
+
+def check_symbol(name: str) -> str:
+    """The name itself; raises InvalidName unless it can be a folder's name."""
+    if _SYMBOL.fullmatch(name) and ".." not in name:
+        return name
+    hint = f", such as {name.replace('/', '')}" if re.fullmatch(r"[A-Za-z]{3}/[A-Za-z]{3}", name) else ""
+    raise InvalidName(
+        f"the symbol {name!r} has characters that a name may not have: use letters, digits and _ - . ^ ="
+        f" (at most 32, no leading dot, no '..'){hint}"
+    )
+
+
+def microseconds(instant: datetime) -> int:
+    """An instant as microseconds UTC."""
+    delta = instant.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def instant(stamp: int | np.int64) -> datetime:
+    """Microseconds UTC as an instant."""
+    return datetime.fromtimestamp(int(stamp) / 1e6, UTC)

@@ -1,0 +1,84 @@
+"""When markets are open: around the clock, the FX week, or an exchange's sessions.
+
+Only the import and the check of bars come here; loading exchange calendars takes too long for a training's start.
+"""
+
+import exchange_calendars
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ktrdr.errors import InvalidRequest
+from ktrdr.execution.data.timeframes import DAY, SECOND, Timeframe
+
+ALWAYS, FX = "24/7", "fx"
+US_EQUITIES = "XNYS"
+
+
+def check_calendar(name: str) -> str:
+    """The calendar's name itself; raises InvalidRequest when there is none."""
+    if name in (ALWAYS, FX) or name in exchange_calendars.get_calendar_names():
+        return name
+    raise InvalidRequest(f"there is no calendar {name!r}: use fx, 24/7 or an exchange's code such as XNYS or XLON")
+
+
+def detect_calendar(time: NDArray[np.int64], timeframe: Timeframe) -> str:
+    """The calendar that open stamps look like: weekends traded, whole weekdays, or an exchange's hours."""
+    stamps = pl.Series(time).cast(pl.Datetime("us", "UTC"))
+    weekdays = stamps.dt.weekday().to_numpy()
+    if (weekdays == 6).mean() > 0.05:
+        return ALWAYS
+    if timeframe.length >= DAY:
+        return FX if (weekdays == 7).mean() > 0.02 else US_EQUITIES
+    busiest = int(timeframe.length) or 1
+    hours = stamps.dt.hour().n_unique()
+    return FX if hours * 3_600 >= min(20 * 3_600, busiest * 20) and hours >= 12 else US_EQUITIES
+
+
+def expected_opens(time: NDArray[np.int64], timeframe: Timeframe, calendar: str) -> NDArray[np.int64]:
+    """The open stamps that a complete series between the first and the last of `time` would have.
+
+    Daily bars keep the time of day of the series; intraday bars of an exchange begin at the session's open.
+    """
+    if timeframe.length > DAY:
+        return time
+    step = int(timeframe.length) * SECOND
+    if calendar in (ALWAYS, FX):
+        grid = np.arange(time[0], time[-1] + 1, step, dtype=np.int64)
+        return grid if calendar == ALWAYS else grid[fx_is_open(grid, timeframe)]
+    return _session_opens(time, timeframe, calendar)
+
+
+def fx_is_open(opens: NDArray[np.int64], timeframe: Timeframe) -> NDArray[np.bool_]:
+    """Whether FX trades at each instant: from Sunday 17:00 to Friday 17:00 New York. Days count as Monday to Friday."""
+    stamps = pl.Series(opens).cast(pl.Datetime("us", "UTC"))
+    shift = "12h" if timeframe.length >= DAY else "7h"
+    zone = "UTC" if timeframe.length >= DAY else "America/New_York"
+    day = stamps.dt.convert_time_zone(zone).dt.replace_time_zone(None).dt.offset_by(shift).dt.weekday()
+    return np.asarray((day <= 5).to_numpy(), dtype=np.bool_)
+
+
+def _session_opens(time: NDArray[np.int64], timeframe: Timeframe, calendar: str) -> NDArray[np.int64]:
+    exchange = exchange_calendars.get_calendar(calendar, start=_date(time[0] - 7 * DAY * SECOND), end=_date(time[-1]))
+    sessions = exchange.schedule
+    if timeframe.length >= DAY:
+        midnight = sessions.index.to_numpy().astype("datetime64[us]").astype(np.int64)
+        opens = midnight + int(np.median(time % (DAY * SECOND)))
+    else:
+        begins = sessions["open"].dt.tz_convert(None).to_numpy().astype("datetime64[us]").astype(np.int64)
+        ends = sessions["close"].dt.tz_convert(None).to_numpy().astype("datetime64[us]").astype(np.int64)
+        step = int(timeframe.length) * SECOND
+        offset = _offset(time, begins, step)
+        opens = np.concatenate([np.arange(b - offset, e, step) for b, e in zip(begins, ends, strict=True)])
+    return opens[(opens >= time[0]) & (opens <= time[-1])]
+
+
+def _offset(time: NDArray[np.int64], begins: NDArray[np.int64], step: int) -> int:
+    """How far before the session's open the first bar of the day is stamped (a 9:30 open in a bar stamped 9:00)."""
+    behind = begins[np.clip(np.searchsorted(begins, time, side="right"), 1, len(begins)) - 1]
+    into = (time - behind) % step
+    return int(-np.bincount((into // SECOND).astype(np.int64)).argmax() * SECOND % step)
+
+
+def _date(stamp: int | np.int64) -> str:
+    return str(np.datetime64(int(stamp), "us").astype("datetime64[D]"))
