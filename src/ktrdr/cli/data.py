@@ -1,0 +1,162 @@
+"""`ktrdr data`: import, list, show and check bars."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ktrdr.cli.options import Json
+from ktrdr.cli.running import FAILED, run, usage
+
+if TYPE_CHECKING:
+    from ktrdr.client import Client
+    from ktrdr.contracts.bars import Bar, CheckReport
+
+app = typer.Typer(help="Bars: import, list, show, check.", no_args_is_help=True)
+
+_MARKS = {"info": "·", "warning": "[yellow]![/yellow]", "error": "[red]✗[/red]"}
+
+
+@app.command("import", epilog="Example:  ktrdr data import EURUSD_1h.csv --timezone UTC")
+def import_bars(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV (also .gz) or Parquet files.")],
+    symbol: Annotated[str | None, typer.Option(help="The symbol (default: from the file's name).")] = None,
+    timeframe: Annotated[str | None, typer.Option(help="The timeframe (default: the commonest step).")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Zone of times that name none (default: UTC).")] = None,
+    calendar: Annotated[str | None, typer.Option(help="fx, 24/7 or an exchange's code (default: detected).")] = None,
+    accept_jumps: Annotated[bool, typer.Option(help="Jumps that look like share splits are real.")] = False,
+    replace: Annotated[bool, typer.Option(help="Put these bars in the place of other stored ones.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Read files of bars into the store and say what was found in them."""
+    if len(files) > 1 and symbol:
+        raise usage("--symbol names one series: import several files one by one, or leave it to their names")
+
+    async def body(client: "Client") -> int | None:
+        from ktrdr.cli.output import print_json
+
+        reports = []
+        for file in files:
+            options = {"symbol": symbol, "timeframe": timeframe, "timezone": timezone, "calendar": calendar}
+            report = await client.import_bars(file, **options, accept_jumps=accept_jumps, replace=replace)
+            reports.append(report)
+            if not as_json:
+                _show_report(report, f"imported from {file.name}")
+        if as_json:
+            print_json({"imported": reports})
+        return None
+
+    run(context, body, as_json=as_json)
+
+
+@app.command("list", epilog="Example:  ktrdr data list")
+def list_series(context: typer.Context, as_json: Json = False) -> None:
+    """The series that are stored."""
+
+    async def body(client: "Client") -> int | None:
+        from ktrdr.cli.output import console, day, print_json, table
+
+        found = await client.series()
+        if as_json:
+            print_json({"series": found})
+            return None
+        if not found:
+            console().print("No bars are stored: import some with `ktrdr data import FILE`.")
+            return None
+        rows = table("symbol", "timeframe", "bars", "from", "to", "calendar", "source", right=("bars",))
+        for one in found:
+            rows.add_row(
+                one.symbol, one.timeframe, f"{one.bars:,}", day(one.start), day(one.end), one.calendar, one.source
+            )
+        console().print(rows)
+        return None
+
+    run(context, body, as_json=as_json)
+
+
+@app.command("show", epilog="Example:  ktrdr data show EURUSD 1h")
+def show_series(context: typer.Context, symbol: str, timeframe: str, as_json: Json = False) -> None:
+    """What is stored of a series, with its first and last bars."""
+
+    async def body(client: "Client") -> int | None:
+        from ktrdr.cli.output import console, facts, minute, print_json
+
+        info, head, tail = await client.describe_series(symbol, timeframe)
+        if as_json:
+            print_json({"series": info, "head": head, "tail": tail})
+            return None
+        screen = console()
+        screen.print(f"[bold]{info.symbol} {info.timeframe}[/bold]")
+        screen.print(
+            facts(
+                ("bars", f"{info.bars:,}, from {minute(info.start)} to {minute(info.end)} UTC"),
+                ("calendar", info.calendar),
+                ("source", info.source),
+                ("file", info.path),
+                ("digest", info.digest[:16]),
+            )
+        )
+        screen.print(_bar_table(head, tail))
+        return None
+
+    run(context, body, as_json=as_json)
+
+
+@app.command("check", epilog="Example:  ktrdr data check EURUSD 1h")
+def check_series(
+    context: typer.Context,
+    symbol: Annotated[str | None, typer.Argument(help="The symbol (default: all series).")] = None,
+    timeframe: Annotated[str | None, typer.Argument(help="The timeframe.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Look for what is odd in stored bars; exit code 1 if a training would be refused."""
+    if symbol is not None and timeframe is None:
+        raise usage("name the timeframe too: ktrdr data check EURUSD 1h")
+
+    async def body(client: "Client") -> int | None:
+        from ktrdr.cli.output import print_json
+
+        if symbol is not None and timeframe is not None:
+            names = [(symbol, timeframe)]
+        else:
+            names = [(one.symbol, one.timeframe) for one in await client.series()]
+        reports = [await client.check_series(*name) for name in names]
+        if as_json:
+            print_json({"checked": reports})
+        else:
+            for report in reports:
+                _show_report(report, "checked")
+        wrong = any(finding.severity == "error" for report in reports for finding in report.findings)
+        return FAILED if wrong else None
+
+    run(context, body, as_json=as_json)
+
+
+def _show_report(report: "CheckReport", what: str) -> None:
+    from ktrdr.cli.output import console, day
+
+    screen, series = console(), report.series
+    screen.print(
+        f"[bold]{series.symbol} {series.timeframe}[/bold] {what}: {series.bars:,} bars,"
+        f" {day(series.start)} to {day(series.end)}, calendar {series.calendar}",
+        soft_wrap=True,
+    )
+    if not report.findings:
+        screen.print("  nothing odd was found")
+    for finding in report.findings:
+        examples = f" (first: {', '.join(finding.examples)})" if finding.examples else ""
+        screen.print(f"  {_MARKS[finding.severity]} {finding.count:,} {finding.message}{examples}", soft_wrap=True)
+
+
+def _bar_table(head: "list[Bar]", tail: "list[Bar]") -> object:
+    from ktrdr.cli.output import minute, table
+
+    columns = ("open", "high", "low", "close", "volume")
+    rows = table("time (UTC)", *columns, right=columns)
+    for part in (head, tail):
+        for bar in part:
+            rows.add_row(minute(bar.time), *(f"{getattr(bar, name):,.6g}" for name in columns))
+        if part is head and tail:
+            rows.add_row("…", *[""] * len(columns))
+    return rows

@@ -1,0 +1,266 @@
+"""`ktrdr models`: train, list, show, delete, test and predict."""
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ktrdr.cli.options import EndDate, Json, StartDate, Symbols, Timeframes, listed
+from ktrdr.cli.running import interactive, run, usage
+from ktrdr.cli.training import follow, show_plan, wanted_training
+
+if TYPE_CHECKING:
+    from ktrdr.client import Client
+    from ktrdr.contracts.models import ModelDetails, ModelRecord, Prediction
+
+app = typer.Typer(help="Models: train, list, show, test, predict, delete.", no_args_is_help=True)
+
+Model = Annotated[str, typer.Argument(help="STRATEGY/SYMBOL_TIMEFRAME_vN, or less where it is clear.")]
+ModelsDir = Annotated[Path | None, typer.Option("--models-dir", help="Folder of the models (default: models/).")]
+
+
+@app.command("train", epilog="Example:  ktrdr models train strategies/eurusd_momentum.yaml --start-date 2017-03-01")
+def train(
+    context: typer.Context,
+    strategy: Annotated[str, typer.Argument(help="A strategy file, or a name in strategies/.")],
+    symbols: Symbols = None,
+    timeframes: Timeframes = None,
+    start_date: StartDate = None,
+    end_date: EndDate = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of every use of chance.")] = None,
+    mode: Annotated[str | None, typer.Option(help="Where to run: auto or local.")] = None,
+    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail where no GPU is there.")] = False,
+    models_dir: ModelsDir = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a model from a strategy, judge it beside its baselines and store it."""
+
+    async def body(client: "Client") -> int | None:
+        from ktrdr.contracts.strategies import StrategyOverrides
+
+        overrides = StrategyOverrides(
+            symbols=listed(symbols),
+            timeframes=listed(timeframes),
+            start_date=start_date,
+            end_date=end_date,
+            seed=seed,
+        )
+        wanted = wanted_training(strategy, overrides, mode, require_gpu=require_gpu)
+        if dry_run:
+            show_plan(await client.plan_training(wanted), as_json=as_json)
+            return None
+        return await follow(client, wanted, as_json=as_json)
+
+    run(context, body, as_json=as_json, models_dir=models_dir)
+
+
+@app.command("list", epilog="Example:  ktrdr models list eurusd_momentum")
+def list_models(
+    context: typer.Context,
+    strategy: Annotated[str | None, typer.Argument(help="Only models of this strategy.")] = None,
+    models_dir: ModelsDir = None,
+    as_json: Json = False,
+) -> None:
+    """The models that are stored, with how they did in their test."""
+
+    async def body(client: "Client") -> int | None:
+        from ktrdr.cli.output import console, minute, number, print_json, table
+
+        found = await client.models(strategy)
+        if as_json:
+            print_json({"models": found})
+            return None
+        if not found:
+            console().print("No models are stored: train one with `ktrdr models train STRATEGY`.")
+            return None
+        columns = ("bal. acc.", "log loss")
+        rows = table("model", "trained (UTC)", *columns, "", right=columns)
+        for one in found:
+            rows.add_row(
+                one.name,
+                minute(one.created_at),
+                number(one.test_metrics.get("balanced_accuracy")),
+                number(one.test_metrics.get("log_loss_prior_corrected")),
+                "latest" if one.is_latest else "",
+            )
+        console().print(rows)
+        return None
+
+    run(context, body, as_json=as_json, models_dir=models_dir)
+
+
+@app.command("show", epilog="Example:  ktrdr models show eurusd_momentum/EURUSD_1h_v1")
+def show_model(context: typer.Context, model: Model, models_dir: ModelsDir = None, as_json: Json = False) -> None:
+    """A stored model: what it was trained on, how it did, what it looks at."""
+
+    async def body(client: "Client") -> int | None:
+        from ktrdr.cli.output import print_json
+
+        details = await client.model(model)
+        if as_json:
+            print_json(details)
+        else:
+            _show_model(details)
+        return None
+
+    run(context, body, as_json=as_json, models_dir=models_dir)
+
+
+@app.command("test", epilog="Example:  ktrdr models test eurusd_momentum --start-date 2017-11-01")
+def test_model(
+    context: typer.Context,
+    model: Model,
+    symbols: Symbols = None,
+    start_date: StartDate = None,
+    end_date: EndDate = None,
+    models_dir: ModelsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Judge a model: on its stored test rows, or on the dates and symbols named."""
+
+    async def body(client: "Client") -> int | None:
+        from ktrdr.cli.output import console, print_json
+        from ktrdr.cli.summary import show_evaluation
+
+        evaluation = await client.evaluate_model(model, symbols=listed(symbols), start=start_date, end=end_date)
+        if as_json:
+            print_json(evaluation)
+        else:
+            show_evaluation(console(), evaluation)
+        return None
+
+    run(context, body, as_json=as_json, models_dir=models_dir)
+
+
+@app.command("predict", epilog="Example:  ktrdr models predict eurusd_momentum --last 5 --csv signals.csv")
+def predict(
+    context: typer.Context,
+    model: Model,
+    symbols: Symbols = None,
+    start_date: StartDate = None,
+    end_date: EndDate = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Only the newest N (default on a screen: 10).")] = None,
+    to_csv: Annotated[Path | None, typer.Option("--csv", help="Write the signals to this file.")] = None,
+    models_dir: ModelsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Signals of a model for stored bars, computed by the feature code of its training."""
+    count = last or (None if as_json or to_csv or start_date or end_date else 10)
+
+    async def body(client: "Client") -> int | None:
+        from ktrdr.cli.output import console, print_json
+
+        prediction = await client.predict(model, symbols=listed(symbols), start=start_date, end=end_date, last=count)
+        if to_csv:
+            _write_csv(to_csv, prediction)
+        if as_json:
+            print_json(prediction)
+        elif to_csv:
+            console().print(f"{prediction.rows:,} signals of {prediction.model} written to {to_csv}", soft_wrap=True)
+        else:
+            _show_prediction(prediction)
+        return None
+
+    run(context, body, as_json=as_json, models_dir=models_dir)
+
+
+@app.command("delete", epilog="Example:  ktrdr models delete eurusd_momentum/EURUSD_1h_v1 --yes")
+def delete_model(
+    context: typer.Context,
+    model: Model,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    models_dir: ModelsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Delete one version of a model; the latest link moves to the highest one left."""
+    if not yes and (as_json or not interactive()):
+        raise usage("nobody can be asked here: say --yes")
+
+    async def body(client: "Client") -> int | None:
+        from ktrdr.cli.output import console, print_json
+
+        name = (await client.model(model)).record.name if not yes else model
+        if not yes and not typer.confirm(f"Delete {name}?"):
+            console().print("Nothing was deleted.")
+            return None
+        record: ModelRecord = await client.delete_model(name)
+        if as_json:
+            print_json({"deleted": record})
+        else:
+            console().print(f"Deleted {record.name}")
+        return None
+
+    run(context, body, as_json=as_json, models_dir=models_dir)
+
+
+def _show_model(details: "ModelDetails") -> None:
+    from ktrdr.cli.output import console, facts, minute
+    from ktrdr.cli.summary import confusion, metrics_table, most_important, trained_on, verdict
+    from ktrdr.contracts.training import TrainingResult
+
+    screen, test = console(), details.metrics["test_metrics"]
+    features, metadata = details.features, details.metadata
+    result = TrainingResult(
+        model_path=details.record.path,
+        training_metrics=details.metrics["training_metrics"],
+        test_metrics=test,
+        feature_names=features["names"],
+        feature_importance=features["importance"],
+        per_symbol_metrics=details.metrics["per_symbol_metrics"],
+        model_info=metadata["model_info"],
+        data_summary=metadata["data_summary"],
+        resource_usage=metadata["resource_usage"],
+        provenance=metadata["provenance"],
+    )
+    latest = " (latest)" if details.record.is_latest else ""
+    screen.print(f"[bold]{details.record.name}[/bold]{latest}, stored {minute(details.record.created_at)} UTC")
+    screen.print(trained_on(result))
+    screen.print(
+        facts(
+            ("path", details.record.path),
+            ("operation", details.record.operation_id),
+            ("seed", result.provenance["seed"]),
+            ("data digest", result.provenance["data_digest"][:16]),
+            ("versions", ", ".join(f"{name} {number}" for name, number in result.provenance["versions"].items())),
+        )
+    )
+    screen.print(metrics_table(test, "Test, beside the baselines"))
+    screen.print(verdict(test), soft_wrap=True)
+    screen.print(confusion(test))
+    screen.print(most_important(features["importance"], count=len(features["names"])))
+
+
+def _show_prediction(prediction: "Prediction") -> None:
+    from ktrdr.cli.output import console, minute, table
+
+    screen, classes = console(), list(prediction.signals[0].probabilities)
+    rows = table("bar (UTC)", "known", "symbol", "signal", *classes, right=classes, title=prediction.model)
+    colours = {"BUY": "green", "SELL": "red"}
+    for one in prediction.signals:
+        colour = colours.get(one.signal, "default")
+        shares = [f"{one.probabilities[name]:.3f}" for name in classes]
+        mark = "" if one.is_event else " (no event)"
+        rows.add_row(
+            minute(one.time), one.known.strftime("%H:%M"), one.symbol, f"[{colour}]{one.signal}[/]{mark}", *shares
+        )
+    screen.print(rows)
+    for notice in prediction.notices:
+        screen.print(f"notice: {notice}", soft_wrap=True)
+
+
+def _write_csv(path: Path, prediction: "Prediction") -> None:
+    from ktrdr.errors import StorageFailed
+
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            classes = list(prediction.signals[0].probabilities)
+            writer.writerow(["symbol", "time", "known", "signal", "confidence", *classes, "is_event"])
+            for one in prediction.signals:
+                shares = [one.probabilities[name] for name in classes]
+                times = [one.time.isoformat(), one.known.isoformat()]
+                writer.writerow([one.symbol, *times, one.signal, one.confidence, *shares, one.is_event])
+    except OSError as error:
+        raise StorageFailed(f"cannot write {path}: {error.strerror}") from None

@@ -1,0 +1,76 @@
+"""How things are printed: consoles, JSON, and small tables that fit 80 columns."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from ktrdr.errors import Problem
+
+
+def console() -> Console:
+    """Where results go: stdout."""
+    return Console(highlight=False)
+
+
+def error_console() -> Console:
+    """Where errors and progress go: stderr."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout; contract values are written as their fields."""
+    sys.stdout.write(json.dumps(value, indent=2, default=_plain, allow_nan=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    return str(value)
+
+
+def table(*columns: str, right: Sequence[str] = (), title: str | None = None) -> Table:
+    """An empty table; the columns named in `right` are numbers."""
+    result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, title_style="bold")
+    for column in columns:
+        result.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return result
+
+
+def facts(*rows: tuple[str, Any]) -> Table:
+    """Names and values side by side; rows without a value are left out."""
+    result = Table(box=None, show_header=False, pad_edge=False)
+    result.add_column(style="dim", no_wrap=True)
+    result.add_column(overflow="fold")
+    for name, value in rows:
+        if value not in (None, "", [], {}):
+            result.add_row(name, str(value))
+    return result
+
+
+def problem_table(problems: "Sequence[Problem]") -> Table:
+    """The mistakes of a strategy file, one a row."""
+    result = table("line", "key", "found", "expected", right=("line",))
+    for problem in problems:
+        result.add_row(str(problem.line or ""), problem.path, problem.found, problem.expected)
+    return result
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A number in a table; – where there is none."""
+    return f"{value:.{digits}f}" if isinstance(value, (int, float)) and value == value else "–"  # noqa: PLR0124
+
+
+def day(value: Any) -> str:
+    """The day of a date, an instant or an ISO text; – where there is none."""
+    return str(value)[:10] if value else "–"
+
+
+def minute(value: Any) -> str:
+    """An instant or an ISO text to the minute."""
+    return str(value)[:16].replace("T", " ")

@@ -1,0 +1,79 @@
+"""The progress of a training on stderr: a live bar in a terminal, sparse lines elsewhere."""
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from ktrdr.contracts.operations import Operation
+
+STEPS = 12
+
+
+class TrainingProgress:
+    """Shows each state of an operation; a context manager, so that the bar is put away whatever happens."""
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._phase = ""
+        self._live = None if quiet or not console.is_terminal else _live(console)
+        self._task = self._live.add_task("Starting", total=1.0, numbers="") if self._live else None
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, operation: "Operation") -> None:
+        """The state now."""
+        progress = operation.progress
+        if self._quiet or progress is None:
+            return
+        heading = f"Step {progress.phase.number}/{STEPS} {progress.phase.heading}"
+        if self._live and self._task is not None:
+            left = "" if progress.eta_seconds is None else f"{progress.eta_seconds:.0f} s left"
+            self._live.update(
+                self._task, description=heading, completed=progress.fraction, numbers=f"{numbers(operation)} {left}"
+            )
+        elif heading != self._phase:
+            self._console.print(heading)
+        self._phase = heading
+
+    def say(self, message: str) -> None:
+        """A line above the bar."""
+        if not self._quiet:
+            (self._live.console if self._live else self._console).print(message)
+
+
+def numbers(operation: "Operation") -> str:
+    """Epoch, losses and accuracy of the newest epoch, as far as they are known."""
+    details = operation.progress.details if operation.progress else {}
+    if "epoch" not in details:
+        return ""
+    parts = [f"epoch {details['epoch']}/{details.get('epochs', '?')}"]
+    for name, label in (("train_loss", "loss"), ("val_loss", "val"), ("val_accuracy", "acc")):
+        if isinstance(details.get(name), float):
+            parts.append(f"{label} {details[name]:.3f}")
+    return " ".join(parts)
+
+
+def _live(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=12),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[numbers]}"),
+        console=console,
+        transient=True,
+    )

@@ -1,0 +1,99 @@
+"""Runs the body of a command with a client: errors become one clear message and an exit code that means something.
+
+0 done, 1 failed, 2 wrong usage, 130 cancelled.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ktrdr.client import Client
+    from ktrdr.errors import KtrdrError
+
+DONE, FAILED, USAGE, CANCELLED = 0, 1, 2, 130
+
+OpenClient = Callable[..., AbstractAsyncContextManager["Client"]]
+Body = Callable[["Client"], Awaitable[int | None]]
+
+
+@dataclass
+class Session:
+    """What the root options say, for every command: how a client is opened."""
+
+    open_client: OpenClient
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def run(context: typer.Context, body: Body, *, as_json: bool = False, **options: Any) -> None:
+    """Open a client (with `options` on top of the root's), run the body, and leave with its exit code."""
+    session: Session = context.obj
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        code = asyncio.run(_with_client(session.open_client, {**session.options, **given}, body, as_json=as_json))
+    except KeyboardInterrupt:
+        code = CANCELLED
+    raise typer.Exit(code)
+
+
+async def _with_client(open_client: OpenClient, options: dict[str, Any], body: Body, *, as_json: bool) -> int:
+    from ktrdr.errors import KtrdrError
+
+    try:
+        async with open_client(**options) as client:
+            return await body(client) or DONE
+    except KtrdrError as error:
+        tell_error(error, as_json=as_json)
+        return FAILED
+    except Exception as error:  # noqa: BLE001  (a bug: tell it in one sentence, keep the trace for those who ask)
+        _tell_bug(error, options.get("log_level"), as_json=as_json)
+        return FAILED
+
+
+def tell_error(error: "KtrdrError", *, as_json: bool) -> None:
+    """An expected failure: its sentence on stderr, or an object on stdout."""
+    from ktrdr.cli.output import error_console, print_json, problem_table
+    from ktrdr.errors import InvalidStrategy
+
+    if as_json:
+        print_json({"error": error.details()})
+        return
+    console = error_console()
+    if isinstance(error, InvalidStrategy):
+        count = len(error.problems)
+        console.print(
+            f"[red]Error:[/red] {error.source} has {count} mistake{'s' if count > 1 else ''}", highlight=False
+        )
+        console.print(problem_table(error.problems))
+        return
+    console.print("[red]Error:[/red]", end=" ")
+    console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+
+
+def _tell_bug(error: Exception, log_level: str | None, *, as_json: bool) -> None:
+    from ktrdr.cli.output import error_console, print_json
+
+    sentence = f"something went wrong inside KTRDR ({type(error).__name__}: {error})"
+    if as_json:
+        print_json({"error": {"code": "internal_error", "message": sentence}})
+        return
+    console = error_console()
+    if log_level == "DEBUG":
+        console.print_exception()
+    else:
+        console.print(f"Error: {sentence}; `ktrdr --log-level DEBUG …` shows where", markup=False, soft_wrap=True)
+
+
+def usage(message: str) -> typer.BadParameter:
+    """The error of an option that cannot be; exit code 2."""
+    return typer.BadParameter(message)
+
+
+def interactive() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty()

@@ -1,0 +1,182 @@
+"""What a training or an evaluation says at its end, for a person: what, how good beside what, and what next."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ktrdr.cli.output import day, facts, minute, number, table
+
+if TYPE_CHECKING:
+    from ktrdr.contracts.models import Evaluation
+    from ktrdr.contracts.training import TrainingResult
+
+METRICS = (
+    ("balanced_accuracy", "balanced\naccuracy"),
+    ("accuracy", "accuracy"),
+    ("macro_f1", "macro\nF1"),
+    ("mcc", "MCC"),
+    ("log_loss_prior_corrected", "log loss"),
+)
+JUDGES = {
+    "majority_class": "majority class",
+    "last_known_label": "last known label",
+    "logistic_regression": "logistic regression",
+}
+DROPPED = {
+    "warm_up": "warm-up",
+    "undefined_input": "undefined input",
+    "end_of_range": "end of range",
+    "no_label": "no label",
+    "no_event": "no event",
+}
+
+
+def show_training(screen: Console, result: "TrainingResult") -> None:
+    """The whole summary of a finished training."""
+    screen.print()
+    screen.print(trained_on(result))
+    screen.print()
+    screen.print(metrics_table(result.test_metrics, "Test, beside the baselines"))
+    screen.print(verdict(result.test_metrics), soft_wrap=True)
+    screen.print()
+    screen.print(confusion(result.test_metrics))
+    screen.print(most_important(result.feature_importance))
+    count = result.data_summary.get("test_evaluations")
+    if isinstance(count, int) and count > 1:
+        screen.print(f"This test range has been judged {count} times: the more often, the less its numbers mean.")
+    for notice in result.data_summary.get("notices", []):
+        screen.print(f"notice: {notice}", soft_wrap=True)
+    if result.model_path:
+        next_steps(screen, result.model_path)
+
+
+def trained_on(result: "TrainingResult") -> Table:
+    """What was trained on what, as names and values."""
+    data, model, use = result.data_summary, result.model_info, result.resource_usage
+    metrics, labels = result.training_metrics, dict(data.get("labels", {}))
+    ahead, odds = labels.get("look_ahead_bars") or {}, labels.get("random_walk_classes") or {}
+    stopped = ", stopped early" if metrics.get("stopped_early") else ""
+    chance = ", ".join(f"{name} {share:.0%}" for name, share in odds.items())
+    parts = [(f"  {name}", part_line(part, data)) for name, part in data.get("parts", {}).items()]
+    return facts(
+        ("trained on", f"{', '.join(data.get('symbols', []))}, {', '.join(data.get('timeframes', []))}"),
+        ("bars", f"{sum(data.get('bars', {}).values()):,}, {day(data.get('start'))} to {day(data.get('end'))}"),
+        ("labels", f"{labels.get('source')}, looking ahead {ahead.get('median', 0):.0f} bars (median)"),
+        ("", f"a walk without direction or time limit gives {chance}" if chance else None),
+        ("rows", f"{data.get('rows', 0):,}"),
+        *parts,
+        ("dropped", counted(data.get("dropped", {}), DROPPED)),
+        ("purged", counted(data.get("purged", {}), {}, "labels that settle inside the next part")),
+        (
+            "model",
+            f"{model.get('type')}, {len(result.feature_names)} features, {model.get('parameters', 0):,} parameters",
+        ),
+        ("training", f"{metrics.get('epochs_run')} epochs{stopped}; weights of epoch {metrics.get('best_epoch')}"),
+        ("ran", f"{use.get('mode')} on {model.get('device')}, {use.get('seconds', 0):.1f} s"),
+    )
+
+
+def part_line(part: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """Rows, dates and classes of a part."""
+    classes = ", ".join(f"{name} {count:,}" for name, count in part.get("classes", {}).items())
+    return (
+        f"{part['rows']:,} (worth {part['effective_rows']:.0f}), {day(part['start'])} to {day(part['end'])}; {classes}"
+    )
+
+
+def counted(counts: Mapping[str, int], names: Mapping[str, str], why: str = "") -> str:
+    """Counts that are not zero, in words."""
+    told = ", ".join(f"{names.get(name, name)} {count:,}" for name, count in counts.items() if count)
+    return f"{told} ({why})" if told and why else told
+
+
+def metrics_table(metrics: Mapping[str, Any], title: str, baselines: Mapping[str, Any] | None = None) -> Table:
+    """The model's metrics above those of the baselines."""
+    columns = [label for _, label in METRICS]
+    rows = table("", *columns, right=columns, title=f"{title} ({metrics.get('rows', 0):,} rows)")
+    rows.add_row("[bold]model[/bold]", *(f"[bold]{number(metrics.get(name))}[/bold]" for name, _ in METRICS))
+    for name, judge in (baselines or metrics.get("baselines", {})).items():
+        rows.add_row(JUDGES.get(name, name), *(number(judge.get(key)) for key, _ in METRICS))
+    return rows
+
+
+def verdict(metrics: Mapping[str, Any], baselines: Mapping[str, Any] | None = None) -> str:
+    """One plain sentence about the model beside the best baseline, with the interval in mind."""
+    judges = baselines or metrics.get("baselines", {})
+    interval = metrics.get("intervals", {}).get("balanced_accuracy")
+    if not judges or not interval:
+        return ""
+    name, best = max(judges.items(), key=lambda item: item[1]["balanced_accuracy"])
+    low, high = interval
+    rival = f"the best baseline ({JUDGES.get(name, name)}, {best['balanced_accuracy']:.3f})"
+    said = f"Balanced accuracy {metrics['balanced_accuracy']:.3f}, 95 % interval {low:.3f} to {high:.3f}: "
+    if low > best["balanced_accuracy"]:
+        said += f"better than {rival}"
+    elif high < best["balanced_accuracy"]:
+        said += f"worse than {rival}"
+    else:
+        said += f"not distinguishable from {rival}"
+    loss = min(judge["log_loss_prior_corrected"] for judge in judges.values())
+    ours = metrics["log_loss_prior_corrected"]
+    return f"{said}. Its log loss is {'below' if ours < loss else 'not below'} every baseline's ({loss:.3f})."
+
+
+def confusion(metrics: Mapping[str, Any]) -> Table:
+    """The confusion matrix: true classes down, predicted ones across."""
+    classes = list(metrics.get("classes", []))
+    rows = table("true \\ predicted", *classes, "recall", right=[*classes, "recall"], title="Confusion matrix")
+    for name, counts in zip(classes, metrics.get("confusion_matrix", []), strict=False):
+        recall = metrics.get("per_class", {}).get(name, {}).get("recall")
+        rows.add_row(name, *(f"{count:,}" for count in counts), number(recall))
+    return rows
+
+
+def most_important(importance: Mapping[str, Any], count: int = 5) -> Table:
+    """The features without which the model would lose most."""
+    columns = ("log loss rises", "balanced accuracy falls")
+    rows = table("feature, shuffled on validation rows", *columns, right=columns, title="Most important features")
+    ranked = sorted(importance.get("features", {}).items(), key=lambda item: -item[1]["log_loss"])
+    for name, loss in ranked[:count]:
+        rows.add_row(name, f"{loss['log_loss']:+.4f}", f"{loss['balanced_accuracy']:+.4f}")
+    return rows
+
+
+def next_steps(screen: Console, model_path: str) -> None:
+    """The model's path and commands to try."""
+    name = "/".join(model_path.rstrip("/").split("/")[-2:])
+    screen.print(f"Model saved: [bold]{model_path}[/bold]", soft_wrap=True)
+    screen.print("Try next:")
+    for command, what in (
+        (f"ktrdr models show {name}", "its settings, metrics and features"),
+        (f"ktrdr models test {name}", "judge it again, here or on other dates"),
+        (f"ktrdr models predict {name}", "its newest signals"),
+    ):
+        screen.print(f"  [cyan]{command}[/cyan]  [dim]{what}[/dim]", soft_wrap=True)
+
+
+def show_evaluation(screen: Console, evaluation: "Evaluation") -> None:
+    """A model judged on bars that were named."""
+    screen.print(f"[bold]{evaluation.model}[/bold]", soft_wrap=True)
+    screen.print(
+        f"{', '.join(evaluation.symbols)} {evaluation.timeframe}, {minute(evaluation.start)} to {minute(evaluation.end)}"
+    )
+    screen.print(metrics_table(evaluation.metrics, "Metrics, beside the baselines", evaluation.baselines))
+    screen.print(verdict(evaluation.metrics, evaluation.baselines), soft_wrap=True)
+    screen.print()
+    screen.print(confusion(evaluation.metrics))
+    if evaluation.reproduces is not None:
+        screen.print(reproduction(evaluation.reproduces), soft_wrap=True)
+    for notice in evaluation.notices:
+        screen.print(f"notice: {notice}", soft_wrap=True)
+
+
+def reproduction(compared: Mapping[str, Any]) -> str:
+    """Whether the stored test came out again."""
+    if not compared["same_bars"]:
+        return "[yellow]The stored bars are not those of the training:[/yellow] the test cannot come out the same."
+    if compared["same_rows"] and compared["same_confusion_matrix"]:
+        difference = compared["largest_probability_difference"]
+        return f"This is the stored test, reproduced: same bars, rows and confusion matrix; probabilities within {difference:.1g}."
+    return "[red]The stored test did not come out again[/red] although the bars are the same: please report this."

@@ -1,0 +1,115 @@
+"""Following a training from the command line: start it, show its progress, cancel it on Ctrl-C, sum it up."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ktrdr.cli.running import CANCELLED, DONE, FAILED
+
+if TYPE_CHECKING:
+    from ktrdr.cli.progress import TrainingProgress
+    from ktrdr.client import Client
+    from ktrdr.contracts.operations import Operation
+    from ktrdr.contracts.strategies import StrategyOverrides
+    from ktrdr.contracts.training import StartTraining, TrainingPlan
+
+
+def wanted_training(
+    strategy: str, overrides: "StrategyOverrides", mode: str | None, *, require_gpu: bool
+) -> "StartTraining":
+    """What the command asks for: a file when it looks like one, else a name in strategies/."""
+    from ktrdr.contracts.training import StartTraining
+
+    is_file = strategy.endswith((".yaml", ".yml")) or "/" in strategy
+    return StartTraining(
+        path=Path(strategy) if is_file else None,
+        strategy_name=None if is_file else strategy,
+        overrides=overrides,
+        execution_mode=mode,
+        require_gpu=require_gpu,
+    )
+
+
+async def follow(client: "Client", wanted: "StartTraining", *, as_json: bool) -> int:
+    """Train to the end; the exit code says how it ended."""
+    from ktrdr.cli.output import error_console
+    from ktrdr.cli.progress import TrainingProgress
+
+    with TrainingProgress(error_console(), quiet=as_json) as shown:
+        operation = await client.start_training(wanted)
+        with _cancelled_by_ctrl_c(client, operation.operation_id, shown):
+            async for state in client.watch(operation.operation_id):
+                operation = state
+                shown.show(operation)
+    return _end(operation, as_json=as_json)
+
+
+@contextmanager
+def _cancelled_by_ctrl_c(client: "Client", operation_id: str, shown: "TrainingProgress") -> Iterator[None]:
+    """The first Ctrl-C cancels the training and waits for its end; the second leaves at once."""
+    loop = asyncio.get_running_loop()
+    asked: list[asyncio.Task[Operation]] = []
+
+    def interrupt() -> None:
+        if asked:
+            sys.stdout.flush()
+            os._exit(CANCELLED)
+        shown.say("Cancelling… (Ctrl-C again leaves at once)")
+        asked.append(loop.create_task(client.cancel(operation_id)))
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+def _end(operation: "Operation", *, as_json: bool) -> int:
+    from ktrdr.cli.output import console, error_console, print_json
+    from ktrdr.cli.summary import show_training
+    from ktrdr.contracts.operations import OperationStatus
+
+    codes = {OperationStatus.COMPLETED: DONE, OperationStatus.CANCELLED: CANCELLED}
+    if as_json:
+        print_json(operation)
+    elif operation.status is OperationStatus.COMPLETED and operation.result is not None:
+        show_training(console(), operation.result)
+    elif operation.status is OperationStatus.CANCELLED:
+        error_console().print(f"The training was cancelled; nothing was saved (operation {operation.operation_id}).")
+    else:
+        message = (operation.error or {}).get("message", "the training failed")
+        error_console().print(f"Error: {message}", markup=False, soft_wrap=True)
+    return codes.get(operation.status, FAILED)
+
+
+def show_plan(plan: "TrainingPlan", *, as_json: bool) -> None:
+    """What a training would do."""
+    from ktrdr.cli.output import console, day, facts, print_json
+    from ktrdr.cli.strategies import described
+
+    if as_json:
+        print_json(plan)
+        return
+    screen = console()
+    dates = f"{day(plan.start_date)} to {day(plan.end_date)}"
+    screen.print(f"[bold]{plan.strategy_name}[/bold] would be trained; nothing was started.")
+    screen.print(
+        facts(
+            ("symbols", ", ".join(plan.symbols)),
+            ("timeframes", f"{', '.join(plan.timeframes)} (rows and labels: {plan.base_timeframe})"),
+            ("dates", dates if plan.start_date or plan.end_date else "all stored bars"),
+            ("bars", ", ".join(f"{name}: {count:,}" for name, count in plan.bars.items())),
+            ("labels", described(plan.labels)),
+            ("model", described(plan.model)),
+            ("training", described(plan.training)),
+            ("runs", f"{plan.execution_mode} ({plan.execution_reason})"),
+            ("features", f"{len(plan.feature_names)}: {', '.join(plan.feature_names)}"),
+        )
+    )
+    for notice in plan.notices:
+        screen.print(f"notice: {notice}", soft_wrap=True)
