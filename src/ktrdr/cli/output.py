@@ -36,9 +36,12 @@ def _plain(value: Any) -> Any:
 
 def table(*columns: str, right: Sequence[str] = (), title: str | None = None) -> Table:
     """An empty table; the columns named in `right` are numbers."""
-    result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, title_style="bold")
+    result = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False
+    )
     for column in columns:
-        result.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        number = column in right
+        result.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=column == columns[0])
     return result
 
 

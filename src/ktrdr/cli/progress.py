@@ -18,7 +18,7 @@ class TrainingProgress:
     def __init__(self, console: Console, *, quiet: bool = False) -> None:
         self._console = console
         self._quiet = quiet
-        self._phase = ""
+        self._stage = ""
         self._live = None if quiet or not console.is_terminal else _live(console)
         self._task = self._live.add_task("Starting", total=1.0, numbers="") if self._live else None
 
@@ -44,9 +44,9 @@ class TrainingProgress:
             self._live.update(
                 self._task, description=heading, completed=progress.fraction, numbers=f"{numbers(operation)} {left}"
             )
-        elif heading != self._phase:
-            self._console.print(heading)
-        self._phase = heading
+        elif (stage := _stage(progress.phase.number)) != self._stage:
+            self._console.print(f"{stage}…")
+            self._stage = stage
 
     def say(self, message: str) -> None:
         """A line above the bar."""
@@ -64,6 +64,11 @@ def numbers(operation: "Operation") -> str:
         if isinstance(details.get(name), float):
             parts.append(f"{label} {details[name]:.3f}")
     return " ".join(parts)
+
+
+def _stage(step: int) -> str:
+    """The twelve steps in three, for a log that is read afterwards."""
+    return "Preparing features and labels" if step < 8 else "Training" if step == 8 else "Judging and saving the model"
 
 
 def _live(console: Console) -> Progress:

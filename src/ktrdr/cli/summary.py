@@ -159,9 +159,8 @@ def next_steps(screen: Console, model_path: str) -> None:
 def show_evaluation(screen: Console, evaluation: "Evaluation") -> None:
     """A model judged on bars that were named."""
     screen.print(f"[bold]{evaluation.model}[/bold]", soft_wrap=True)
-    screen.print(
-        f"{', '.join(evaluation.symbols)} {evaluation.timeframe}, {minute(evaluation.start)} to {minute(evaluation.end)}"
-    )
+    dates = f"{minute(evaluation.start)} to {minute(evaluation.end)}"
+    screen.print(f"{', '.join(evaluation.symbols)} {evaluation.timeframe}, {dates}")
     screen.print(metrics_table(evaluation.metrics, "Metrics, beside the baselines", evaluation.baselines))
     screen.print(verdict(evaluation.metrics, evaluation.baselines), soft_wrap=True)
     screen.print()
@@ -178,5 +177,6 @@ def reproduction(compared: Mapping[str, Any]) -> str:
         return "[yellow]The stored bars are not those of the training:[/yellow] the test cannot come out the same."
     if compared["same_rows"] and compared["same_confusion_matrix"]:
         difference = compared["largest_probability_difference"]
-        return f"This is the stored test, reproduced: same bars, rows and confusion matrix; probabilities within {difference:.1g}."
+        near = f"probabilities within {difference:.1g}" if difference else "equal probabilities"
+        return f"This is the stored test, reproduced: same bars, rows and confusion matrix, {near}."
     return "[red]The stored test did not come out again[/red] although the bars are the same: please report this."

@@ -33,7 +33,7 @@ class Examples:
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Features, labels and weights of `size` examples after the other, as views."""
-        columns = (torch.split(column, size) for column in (self.features, self.labels, self.weights))  # type: ignore[no-untyped-call]
+        columns = (torch.split(column, size) for column in (self.features, self.labels, self.weights))
         return zip(*columns, strict=True)
 
     def to(self, device: torch.device) -> "Examples":
@@ -78,7 +78,7 @@ def balanced_weights(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     present = counts > 0
     weights = np.ones(len(counts))
     weights[present] = counts.sum() / (present.sum() * counts[present])
-    return np.minimum(weights, HEAVIEST_CLASS * weights[present].min())
+    return np.asarray(np.minimum(weights, HEAVIEST_CLASS * weights[present].min()))
 
 
 def fit_normaliser(features: NDArray[np.float32], columns: Sequence[FeatureColumn]) -> Normaliser:

@@ -54,7 +54,9 @@ class StoredModelUser:
         if not signals:
             raise NotEnoughData("no bar of the range has all its features: import earlier bars or choose later dates")
         signals.sort(key=lambda signal: signal.time)
-        notices = [f"{without} bars of the range have no signal: their history is too short"] if without else []
+        notices = (
+            [f"{without} bars of the range have no signal: their history is too short"] if without and start else []
+        )
         return Prediction(model=model_name, signals=signals, rows=len(signals), notices=notices)
 
     def evaluate(

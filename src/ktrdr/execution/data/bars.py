@@ -42,7 +42,10 @@ class Bars:
     def rows(self, which: slice) -> "Bars":
         """The bars of a slice."""
         return Bars(
-            self.symbol, self.timeframe, self.calendar, *(np.ascontiguousarray(getattr(self, c)[which]) for c in COLUMNS)
+            self.symbol,
+            self.timeframe,
+            self.calendar,
+            *(np.ascontiguousarray(getattr(self, c)[which]) for c in COLUMNS),
         )
 
     def digest(self) -> str:

@@ -70,7 +70,7 @@ def _session_opens(time: NDArray[np.int64], timeframe: Timeframe, calendar: str)
         step = int(timeframe.length) * SECOND
         offset = _offset(time, begins, step)
         opens = np.concatenate([np.arange(b - offset, e, step) for b, e in zip(begins, ends, strict=True)])
-    return opens[(opens >= time[0]) & (opens <= time[-1])]
+    return np.asarray(opens[(opens >= time[0]) & (opens <= time[-1])], dtype=np.int64)
 
 
 def _offset(time: NDArray[np.int64], begins: NDArray[np.int64], step: int) -> int:

@@ -28,7 +28,9 @@ def clean(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]]:
     frame = frame.sort("time", maintain_order=True)
     same = frame.is_duplicated()
     once = frame.unique(maintain_order=True, keep="last")
-    findings.append(_count("duplicates", "info", len(frame) - len(once), frame.filter(same)["time"], "repeated bars were dropped"))
+    findings.append(
+        _count("duplicates", "info", len(frame) - len(once), frame.filter(same)["time"], "repeated bars were dropped")
+    )
     conflict = once["time"].is_duplicated()
     last = once.unique("time", keep="last", maintain_order=True)
     message = "bars with one stamp and different values: the last was kept"

@@ -43,7 +43,11 @@ def _read_csv(path: Path) -> pl.DataFrame:
     heading = any(part.strip().strip("<>\"'").isidentifier() for part in lines[0].split(separator))
     text = "\n".join(content.to_list()).lstrip("\ufeff")
     frame = pl.read_csv(
-        io.StringIO(text), separator=separator, has_header=heading, infer_schema_length=None, null_values=["", "NaN", "null"]
+        io.StringIO(text),
+        separator=separator,
+        has_header=heading,
+        infer_schema_length=None,
+        null_values=["", "NaN", "null"],
     )
     return frame if heading else _without_heading(frame, path)
 
@@ -54,7 +58,9 @@ def _without_heading(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     names = ["time", "clock"] if two else ["time"]
     names += ["open", "high", "low", "close", "volume"]
     if frame.width < len(names) - 1:
-        raise DataRefused(f"{path} has {frame.width} columns and no heading: add one (time, open, high, low, close, volume)")
+        raise DataRefused(
+            f"{path} has {frame.width} columns and no heading: add one (time, open, high, low, close, volume)"
+        )
     return frame.select(frame.columns[: len(names)]).rename(dict(zip(frame.columns, names, strict=False)))
 
 

@@ -9,8 +9,8 @@ SPLITS = np.array([2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 40, 50, 100, 3 / 2, 
 """Ratios that companies choose; their inverses are reverse splits."""
 
 TOLERANCE = 0.04
-"""How far the jump may be from the ratio, in logs: the market moves overnight too. (AAPL halved in the night of 2000-09-28,
-within 0.05 of a split of 2; its true splits were within 0.03.)"""
+"""How far the jump may be from the ratio, in logs: the market moves overnight too. (AAPL fell by half in the night of
+2000-09-28, within 0.06 of a split of 2; its true splits were within 0.03.)"""
 
 TYPICAL_MOVES = 8.0
 """A jump counts when it is this many times the usual size of the moves around it."""

@@ -17,9 +17,7 @@ class DataManager:
     def __init__(self, store: BarStore) -> None:
         self._store = store
 
-    def load(
-        self, symbol: str, timeframe: str, *, start: datetime | None, end: datetime | None, history: int
-    ) -> Bars:
+    def load(self, symbol: str, timeframe: str, *, start: datetime | None, end: datetime | None, history: int) -> Bars:
         """The bars of [start, end) and up to `history` bars before them.
 
         Raises DataNotFound when none is stored, DataRefused when a price jumps as at a split that was not adjusted.
@@ -56,9 +54,10 @@ class DataManager:
         if not len(jumps) or self._store.facts(bars.symbol, bars.timeframe).jumps_accepted:
             return bars
         first = int(jumps[0])
-        ratio = bars.open[first] / bars.close[first - 1]
+        ratio, when = bars.open[first] / bars.close[first - 1], instant(bars.time[first])
+        more = f" (and at {len(jumps) - 1} more)" if len(jumps) > 1 else ""
         raise DataRefused(
-            f"{bars.symbol} {bars.timeframe.name} jumps by a factor of {ratio:.3g} at {instant(bars.time[first]):%Y-%m-%d}"
-            f" as at a share split ({len(jumps)} such jumps in the range): import adjusted bars, choose dates behind it,"
-            " or say `ktrdr data import … --accept-jumps` if the jump is real"
+            f"{bars.symbol} {bars.timeframe.name} jumps by a factor of {ratio:.3g} at {when:%Y-%m-%d}"
+            f"{more}, as at a share split: import adjusted bars, choose dates behind it, or import again with"
+            " --accept-jumps if the jump is real"
         )

@@ -73,7 +73,8 @@ class StoredBars:
         )
         self._store.save(bars, facts)
         return CheckReport(
-            series=self._info(bars.symbol, bars.timeframe, facts), findings=[*findings, *_accepted(check(bars), accept_jumps)]
+            series=self._info(bars.symbol, bars.timeframe, facts),
+            findings=[*findings, *_accepted(check(bars), accept_jumps)],
         )
 
     def _refuse_overwriting(self, bars: Bars, replace: bool) -> None:

@@ -52,17 +52,17 @@ def bar_closes(opens: NDArray[np.int64], timeframe: Timeframe, calendar: str) ->
         months = int(timeframe.name[:-1])
         closes = _stamps(opens).dt.offset_by(f"{months}mo").dt.epoch("us").to_numpy().astype(np.int64)
     else:
-        closes = opens + timeframe.seconds * SECOND
+        closes = opens + np.int64(timeframe.seconds * SECOND)
     if calendar != "fx" or timeframe.length < DAY:
         return closes
-    return np.maximum(closes, _session_ends(opens))
+    return np.asarray(np.maximum(closes, _session_ends(opens)), dtype=np.int64)
 
 
 def _session_ends(opens: NDArray[np.int64]) -> NDArray[np.int64]:
     """17:00 New York on the trading day that each instant belongs to; a trading day begins at 17:00 the day before."""
     local = _stamps(opens).dt.convert_time_zone("America/New_York").dt.replace_time_zone(None)
     ends = local.dt.offset_by("7h").dt.truncate("1d").dt.offset_by("17h")
-    return ends.dt.replace_time_zone("America/New_York").dt.epoch("us").to_numpy().astype(np.int64)
+    return np.asarray(ends.dt.replace_time_zone("America/New_York").dt.epoch("us").to_numpy(), dtype=np.int64)
 
 
 def _stamps(microseconds: NDArray[np.int64]) -> pl.Series:

@@ -32,7 +32,12 @@ def open_stamps(frame: pl.DataFrame, timezone: str | None) -> tuple[pl.Series, l
 def _looks_like_days(column: pl.Series) -> bool:
     """20170131 is a date, not an epoch."""
     low, high = column.min(), column.max()
-    return column.dtype.is_integer() and isinstance(low, int) and isinstance(high, int) and 19_000_101 <= low <= high <= 21_001_231
+    return (
+        column.dtype.is_integer()
+        and isinstance(low, int)
+        and isinstance(high, int)
+        and 19_000_101 <= low <= high <= 21_001_231
+    )
 
 
 def _from_epoch(column: pl.Series) -> pl.Series:
@@ -47,10 +52,10 @@ def _from_text(column: pl.Series) -> pl.Series:
         stamps = column.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
         if not stamps.null_count():
             return stamps
-    parsed = {form: stamps for form in _forms(column) if (stamps := _parsed(column, form)) is not None}
+    parsed = {form: read for form in _forms(column) if (read := _parsed(column, form)) is not None}
     orders = {_order(form) for form in parsed}
     if orders == {"day", "month"}:
-        rising = {form: stamps for form, stamps in parsed.items() if stamps.is_sorted()}
+        rising = {form: read for form, read in parsed.items() if read.is_sorted()}
         if len({_order(form) for form in rising}) != 1:
             raise DataRefused(
                 f"dates such as {column[0]!r} may begin with the day or with the month: write them as 2017-01-31"
@@ -64,9 +69,7 @@ def _from_text(column: pl.Series) -> pl.Series:
 def _forms(column: pl.Series) -> list[str]:
     dates = (*_YEAR_FIRST, *_DAY_FIRST, *_MONTH_FIRST)
     first = str(column[0])
-    return [
-        date + clock for date in dates for clock in _CLOCKS if _one(first, date + clock) or _order(date) != "year"
-    ]
+    return [date + clock for date in dates for clock in _CLOCKS if _one(first, date + clock) or _order(date) != "year"]
 
 
 def _one(text: str, form: str) -> bool:
@@ -100,7 +103,9 @@ def _placed(stamps: pl.Series, timezone: str | None) -> tuple[pl.Series, list[Fi
     try:
         local = stamps.dt.replace_time_zone(timezone, ambiguous="null", non_existent="null")
     except (pl.exceptions.PolarsError, ValueError):
-        raise InvalidRequest(f"there is no time zone {timezone!r}: use a name such as UTC or America/New_York") from None
+        raise InvalidRequest(
+            f"there is no time zone {timezone!r}: use a name such as UTC or America/New_York"
+        ) from None
     lost = local.is_null()
     findings = []
     if lost.any():
