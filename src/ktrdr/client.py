@@ -89,8 +89,10 @@ class InProcessClient:
     async def __aexit__(self, *_: object) -> None:
         if self._opened is not None:
             training, operations = self._opened
-            await training.aclose()
-            await operations.aclose()
+            try:
+                await training.aclose()
+            finally:
+                await operations.aclose()
 
     async def _services(self) -> tuple[TrainingService, OperationsService]:
         async with self._opening:

@@ -16,8 +16,11 @@ from ktrdr.errors import StorageFailed
 
 def configure_logging(
     *, level: str = "WARNING", format: Literal["text", "json"] = "text", file: Path | None = None
-) -> None:
-    """Send log lines of `level` and above to `file`, or to stderr, as text or JSON lines."""
+) -> TextIO:
+    """Send log lines of `level` and above to `file`, or to stderr, as text or JSON lines.
+
+    The answer is that stream; whoever names a file closes it in the end.
+    """
     stream: TextIO = sys.stderr
     if file is not None:
         try:
@@ -42,6 +45,7 @@ def configure_logging(
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=False,
     )
+    return stream
 
 
 def get_logger(name: str) -> Any:

@@ -41,9 +41,11 @@ async def open_client(
     settings = load_settings(
         home=home, models_dir=models_dir, log_level=log_level, log_format=log_format, log_file=log_file
     )
-    configure_logging(level=settings.log_level, format=settings.log_format, file=settings.log_file)
     strategies, bars = build_strategies(settings), build_bars(settings)
     async with AsyncExitStack() as stack:
+        lines = configure_logging(level=settings.log_level, format=settings.log_format, file=settings.log_file)
+        if settings.log_file is not None:
+            stack.callback(lines.close)
 
         async def services() -> "tuple[TrainingService, OperationsService]":
             return await _open_services(settings, strategies, bars, stack)

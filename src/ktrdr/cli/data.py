@@ -134,6 +134,8 @@ def check_series(
 
 
 def _show_report(report: "CheckReport", what: str) -> None:
+    from rich.markup import escape
+
     from ktrdr.cli.output import console, day
 
     screen, series = console(), report.series
@@ -146,7 +148,8 @@ def _show_report(report: "CheckReport", what: str) -> None:
         screen.print("  nothing odd was found")
     for finding in report.findings:
         examples = f" (first: {', '.join(finding.examples)})" if finding.examples else ""
-        screen.print(f"  {_MARKS[finding.severity]} {finding.count:,} {finding.message}{examples}", soft_wrap=True)
+        said = escape(f"{finding.count:,} {finding.message}{examples}")
+        screen.print(f"  {_MARKS[finding.severity]} {said}", soft_wrap=True)
 
 
 def _bar_table(head: "list[Bar]", tail: "list[Bar]") -> object:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ktrdr.cli.options import EndDate, Json, StartDate, Symbols, Timeframes, listed
-from ktrdr.cli.running import interactive, run, usage
+from ktrdr.cli.running import confirmed, interactive, run, usage
 from ktrdr.cli.training import follow, show_plan, wanted_training
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def delete_model(
         from ktrdr.cli.output import console, print_json
 
         name = (await client.model(model)).record.name if not yes else model
-        if not yes and not typer.confirm(f"Delete {name}?"):
+        if not yes and not confirmed(f"Delete {name}?"):
             console().print("Nothing was deleted.")
             return None
         record: ModelRecord = await client.delete_model(name)
@@ -211,7 +211,7 @@ def _show_model(details: "ModelDetails") -> None:
         per_symbol_metrics=details.metrics["per_symbol_metrics"],
         model_info=metadata["model_info"],
         data_summary=metadata["data_summary"],
-        resource_usage=metadata["resource_usage"],
+        resource_usage=metadata.get("resource_usage", {}),
         provenance=metadata["provenance"],
     )
     latest = " (latest)" if details.record.is_latest else ""
@@ -233,9 +233,11 @@ def _show_model(details: "ModelDetails") -> None:
 
 
 def _show_prediction(prediction: "Prediction") -> None:
-    from ktrdr.cli.output import console, minute, table
+    from ktrdr.cli.output import console, minute, show_notices, table
 
-    screen, classes = console(), list(prediction.signals[0].probabilities)
+    screen, classes = console(), _classes(prediction)
+    if not prediction.signals:
+        screen.print(f"{prediction.model}: no bar in this range has all its features, so there is no signal.")
     rows = table("bar (UTC)", "known", "symbol", "signal", *classes, right=classes, title=prediction.model)
     colours = {"BUY": "green", "SELL": "red"}
     for one in prediction.signals:
@@ -245,9 +247,13 @@ def _show_prediction(prediction: "Prediction") -> None:
         rows.add_row(
             minute(one.time), one.known.strftime("%H:%M"), one.symbol, f"[{colour}]{one.signal}[/]{mark}", *shares
         )
-    screen.print(rows)
-    for notice in prediction.notices:
-        screen.print(f"notice: {notice}", soft_wrap=True)
+    if prediction.signals:
+        screen.print(rows)
+    show_notices(screen, prediction.notices)
+
+
+def _classes(prediction: "Prediction") -> list[str]:
+    return list(prediction.signals[0].probabilities) if prediction.signals else []
 
 
 def _write_csv(path: Path, prediction: "Prediction") -> None:
@@ -256,7 +262,7 @@ def _write_csv(path: Path, prediction: "Prediction") -> None:
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            classes = list(prediction.signals[0].probabilities)
+            classes = _classes(prediction)
             writer.writerow(["symbol", "time", "known", "signal", "confidence", *classes, "is_event"])
             for one in prediction.signals:
                 shares = [one.probabilities[name] for name in classes]

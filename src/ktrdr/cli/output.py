@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def facts(*rows: tuple[str, Any]) -> Table:
     result.add_column(overflow="fold")
     for name, value in rows:
         if value not in (None, "", [], {}):
-            result.add_row(name, str(value))
+            result.add_row(name, escape(str(value)))
     return result
 
 
@@ -60,8 +61,14 @@ def problem_table(problems: "Sequence[Problem]") -> Table:
     """The mistakes of a strategy file, one a row."""
     result = table("line", "key", "found", "expected", right=("line",))
     for problem in problems:
-        result.add_row(str(problem.line or ""), problem.path, problem.found, problem.expected)
+        result.add_row(str(problem.line or ""), *map(escape, (problem.path, problem.found, problem.expected)))
     return result
+
+
+def show_notices(screen: Console, notices: Sequence[str], indent: str = "") -> None:
+    """What a reader should know, a line each, as it was written."""
+    for notice in notices:
+        screen.print(f"{indent}notice: {notice}", markup=False, soft_wrap=True)
 
 
 def number(value: Any, digits: int = 3) -> str:

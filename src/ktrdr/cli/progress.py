@@ -30,28 +30,37 @@ class TrainingProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Put the bar away and give the terminal its cursor back."""
         if self._live:
             self._live.stop()
 
     def show(self, operation: "Operation") -> None:
         """The state now."""
         progress = operation.progress
-        if self._quiet or progress is None:
+        if self._quiet:
+            return
+        if progress is None:
+            self._tell(_stage(1))
             return
         heading = f"Step {progress.phase.number}/{STEPS} {progress.phase.heading}"
         if self._live and self._task is not None:
             left = "" if progress.eta_seconds is None else f"{progress.eta_seconds:.0f} s left"
-            self._live.update(
-                self._task, description=heading, completed=progress.fraction, numbers=f"{numbers(operation)} {left}"
-            )
-        elif (stage := _stage(progress.phase.number)) != self._stage:
+            said = "  ".join(text for text in (numbers(operation), left) if text)
+            self._live.update(self._task, description=heading, completed=progress.fraction, numbers=said)
+        else:
+            self._tell(_stage(progress.phase.number))
+
+    def _tell(self, stage: str) -> None:
+        if stage != self._stage and not self._live:
             self._console.print(f"{stage}…")
-            self._stage = stage
+        self._stage = stage
 
     def say(self, message: str) -> None:
-        """A line above the bar."""
-        if not self._quiet:
-            (self._live.console if self._live else self._console).print(message)
+        """A line above the bar; also where no progress is shown."""
+        self._console.print(message, markup=False, soft_wrap=True)
 
 
 def numbers(operation: "Operation") -> str:

@@ -3,7 +3,7 @@
 0 done, 1 failed, 2 wrong usage, 130 cancelled.
 """
 
-import asyncio
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -32,6 +32,8 @@ class Session:
 
 def run(context: typer.Context, body: Body, *, as_json: bool = False, **options: Any) -> None:
     """Open a client (with `options` on top of the root's), run the body, and leave with its exit code."""
+    import asyncio
+
     session: Session = context.obj
     given = {name: value for name, value in options.items() if value is not None}
     try:
@@ -50,6 +52,8 @@ async def _with_client(open_client: OpenClient, options: dict[str, Any], body: B
     except KtrdrError as error:
         tell_error(error, as_json=as_json)
         return FAILED
+    except typer.Abort:
+        return CANCELLED
     except Exception as error:  # noqa: BLE001  (a bug: tell it in one sentence, keep the trace for those who ask)
         _tell_bug(error, options.get("log_level"), as_json=as_json)
         return FAILED
@@ -57,6 +61,8 @@ async def _with_client(open_client: OpenClient, options: dict[str, Any], body: B
 
 def tell_error(error: "KtrdrError", *, as_json: bool) -> None:
     """An expected failure: its sentence on stderr, or an object on stdout."""
+    from rich.markup import escape
+
     from ktrdr.cli.output import error_console, print_json, problem_table
     from ktrdr.errors import InvalidStrategy
 
@@ -66,9 +72,8 @@ def tell_error(error: "KtrdrError", *, as_json: bool) -> None:
     console = error_console()
     if isinstance(error, InvalidStrategy):
         count = len(error.problems)
-        console.print(
-            f"[red]Error:[/red] {error.source} has {count} mistake{'s' if count > 1 else ''}", highlight=False
-        )
+        said = f"{escape(error.source)} has {count} mistake{'s' if count > 1 else ''}"
+        console.print(f"[red]Error:[/red] {said}", soft_wrap=True)
         console.print(problem_table(error.problems))
         return
     console.print("[red]Error:[/red]", end=" ")
@@ -92,6 +97,15 @@ def _tell_bug(error: Exception, log_level: str | None, *, as_json: bool) -> None
 def usage(message: str) -> typer.BadParameter:
     """The error of an option that cannot be; exit code 2."""
     return typer.BadParameter(message)
+
+
+def confirmed(question: str) -> bool:
+    """Ask a person; Ctrl-C at the prompt leaves at once, also while an event loop has taken the signal over."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return typer.confirm(question)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def interactive() -> bool:

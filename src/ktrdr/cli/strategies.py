@@ -20,6 +20,8 @@ def list_strategies(context: typer.Context, as_json: Json = False) -> None:
     """The strategies of the folder strategies/."""
 
     async def body(client: "Client") -> int | None:
+        from rich.markup import escape
+
         from ktrdr.cli.output import console, print_json, table
 
         found = await client.strategies()
@@ -32,7 +34,7 @@ def list_strategies(context: typer.Context, as_json: Json = False) -> None:
         rows = table("name", "symbols", "timeframes", "labels", "model")
         for one in found:
             if one.error:
-                rows.add_row(one.name, f"[red]{one.error}[/red]", "", "", "")
+                rows.add_row(one.name, f"[red]{escape(one.error)}[/red]", "", "", "")
             else:
                 rows.add_row(one.name, ", ".join(one.symbols), ", ".join(one.timeframes), one.labels, one.model)
         console().print(rows)
@@ -71,7 +73,7 @@ def validate_strategy(
     """Say what is wrong with strategy files, each mistake with its line; exit code 1 if anything is."""
 
     async def body(client: "Client") -> int | None:
-        from ktrdr.cli.output import console, print_json
+        from ktrdr.cli.output import console, print_json, show_notices
         from ktrdr.cli.running import tell_error
         from ktrdr.errors import KtrdrError
 
@@ -89,8 +91,7 @@ def validate_strategy(
             if not as_json:
                 count = len(details.feature_names)
                 console().print(f"{strategy} is valid: {details.name}, {count} features", soft_wrap=True)
-                for notice in details.notices:
-                    console().print(f"  notice: {notice}", soft_wrap=True)
+                show_notices(console(), details.notices, indent="  ")
         if as_json:
             print_json({"strategies": rows})
         return FAILED if failed else None
@@ -104,7 +105,9 @@ async def _read(client: "Client", strategy: str) -> "StrategyDetails":
 
 
 def _show(details: "StrategyDetails") -> None:
-    from ktrdr.cli.output import console, day, facts, table
+    from rich.markup import escape
+
+    from ktrdr.cli.output import console, day, facts, show_notices, table
 
     screen, resolved = console(), details.resolved
     screen.print(f"[bold]{details.name}[/bold]  {resolved.get('description', '')}", soft_wrap=True)
@@ -130,10 +133,9 @@ def _show(details: "StrategyDetails") -> None:
     )
     rows = table("#", "input", "reads", "as", right=("#",), title="Inputs, in their order")
     for number, (name, reads, shape) in enumerate(_inputs(details), 1):
-        rows.add_row(str(number), name, reads, shape)
+        rows.add_row(str(number), name, reads, escape(shape))
     screen.print(rows)
-    for notice in details.notices:
-        screen.print(f"notice: {notice}", soft_wrap=True)
+    show_notices(screen, details.notices)
 
 
 def _inputs(details: "StrategyDetails") -> list[tuple[str, str, str]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from ktrdr.cli.output import day, facts, minute, number, table
+from ktrdr.cli.output import day, facts, minute, number, show_notices, table
 
 if TYPE_CHECKING:
     from ktrdr.contracts.models import Evaluation
@@ -46,8 +46,7 @@ def show_training(screen: Console, result: "TrainingResult") -> None:
     count = result.data_summary.get("test_evaluations")
     if isinstance(count, int) and count > 1:
         screen.print(f"This test range has been judged {count} times: the more often, the less its numbers mean.")
-    for notice in result.data_summary.get("notices", []):
-        screen.print(f"notice: {notice}", soft_wrap=True)
+    show_notices(screen, result.data_summary.get("notices", []))
     if result.model_path:
         next_steps(screen, result.model_path)
 
@@ -167,8 +166,7 @@ def show_evaluation(screen: Console, evaluation: "Evaluation") -> None:
     screen.print(confusion(evaluation.metrics))
     if evaluation.reproduces is not None:
         screen.print(reproduction(evaluation.reproduces), soft_wrap=True)
-    for notice in evaluation.notices:
-        screen.print(f"notice: {notice}", soft_wrap=True)
+    show_notices(screen, evaluation.notices)
 
 
 def reproduction(compared: Mapping[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """Following a training from the command line: start it, show its progress, cancel it on Ctrl-C, sum it up."""
 
-import asyncio
 import os
 import signal
 import sys
@@ -52,15 +51,27 @@ async def follow(client: "Client", wanted: "StartTraining", *, as_json: bool) ->
 @contextmanager
 def _cancelled_by_ctrl_c(client: "Client", operation_id: str, shown: "TrainingProgress") -> Iterator[None]:
     """The first Ctrl-C cancels the training and waits for its end; the second leaves at once."""
+    import asyncio
+
+    from ktrdr.errors import KtrdrError
+
     loop = asyncio.get_running_loop()
-    asked: list[asyncio.Task[Operation]] = []
+    asked: list[asyncio.Task[None]] = []
+
+    async def cancel() -> None:
+        try:
+            await client.cancel(operation_id)
+        except KtrdrError as error:
+            shown.say(f"Not cancelled: {error}")
 
     def interrupt() -> None:
         if asked:
+            shown.close()  # gives the terminal its cursor back
             sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(CANCELLED)
         shown.say("Cancelling… (Ctrl-C again leaves at once)")
-        asked.append(loop.create_task(client.cancel(operation_id)))
+        asked.append(loop.create_task(cancel()))
 
     loop.add_signal_handler(signal.SIGINT, interrupt)
     try:
@@ -89,7 +100,7 @@ def _end(operation: "Operation", *, as_json: bool) -> int:
 
 def show_plan(plan: "TrainingPlan", *, as_json: bool) -> None:
     """What a training would do."""
-    from ktrdr.cli.output import console, day, facts, print_json
+    from ktrdr.cli.output import console, day, facts, print_json, show_notices
     from ktrdr.cli.strategies import described
 
     if as_json:
@@ -111,5 +122,4 @@ def show_plan(plan: "TrainingPlan", *, as_json: bool) -> None:
             ("features", f"{len(plan.feature_names)}: {', '.join(plan.feature_names)}"),
         )
     )
-    for notice in plan.notices:
-        screen.print(f"notice: {notice}", soft_wrap=True)
+    show_notices(screen, plan.notices)

@@ -75,11 +75,13 @@ class TrainingExecutor:
             split = split_rows(rows, market.bases, strategy.training_data, training.data_split)
             require_enough(split, labeler.classes)
             dataset = build_dataset(split, columns, training)
+            _log.debug("rows", total=len(rows), dropped=dropped, purged=split.purged, embargo=split.embargo)
 
         with step(Phase.MODEL_CREATION):
             model = self._create(strategy, dataset)
             threads = threads_for(model.parameter_count, self._threads)
             torch.set_num_threads(threads)
+            _log.debug("model", parameters=model.parameter_count, threads=threads)
 
         with step(Phase.TRAINING):
             history = trainer.train(
@@ -160,4 +162,5 @@ class TrainingExecutor:
 
 
 def _tell(step: Steps, epoch: Epoch, epochs: int) -> None:
+    _log.debug("epoch", **vars(epoch))
     step.tell(Phase.TRAINING, f"Epoch {epoch.epoch} of {epochs}", epochs=epochs, **vars(epoch))

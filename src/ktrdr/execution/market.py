@@ -9,6 +9,9 @@ from typing import Protocol
 from ktrdr.execution.data.bars import Bars
 from ktrdr.execution.features.builder import Series
 from ktrdr.execution.strategy.grammar import Strategy
+from ktrdr.logs import get_logger
+
+_log = get_logger("market")
 
 
 class BarSource(Protocol):
@@ -57,6 +60,7 @@ def load_market(source: BarSource, strategy: Strategy) -> Market:
             for name in strategy.timeframes
         }
         series.append(Series(symbol=symbol, base_timeframe=strategy.base_timeframe, bars=bars))
+        _log.debug("bars loaded", symbol=symbol, **{name: len(one) for name, one in bars.items()})
     return Market(series=tuple(series))
 
 

@@ -63,6 +63,7 @@ class Report:
             "metadata": {
                 "model_info": model_info(self),
                 "data_summary": data_summary(self),
+                "resource_usage": resource_usage(self),
                 "provenance": provenance(self),
             },
         }

@@ -32,8 +32,3 @@ class Steps:
     def tell(self, phase: Phase, message: str, **details: object) -> None:
         """Progress within a step."""
         self._progress(phase, message, **details)
-
-
-def detail(event: str, **fields: object) -> None:
-    """A line at DEBUG about what a step found."""
-    _log.debug(event, **fields)
