@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
 if TYPE_CHECKING:
     from ktrdr.contracts.operations import Operation
@@ -20,7 +20,7 @@ class TrainingProgress:
         self._quiet = quiet
         self._stage = ""
         self._live = None if quiet or not console.is_terminal else _live(console)
-        self._task = self._live.add_task("Starting", total=1.0, numbers="") if self._live else None
+        self._task = self._live.add_task("Starting", total=1.0, left="") if self._live else None
 
     def __enter__(self) -> Self:
         if self._live:
@@ -48,8 +48,8 @@ class TrainingProgress:
         heading = f"Step {progress.phase.number}/{STEPS} {progress.phase.heading}"
         if self._live and self._task is not None:
             left = "" if progress.eta_seconds is None else f"{progress.eta_seconds:.0f} s left"
-            said = "  ".join(text for text in (numbers(operation), left) if text)
-            self._live.update(self._task, description=heading, completed=progress.fraction, numbers=said)
+            said = f"{heading}\n{numbers(operation)}"  # two lines, so that 80 columns hold it all
+            self._live.update(self._task, description=said, completed=progress.fraction, left=left)
         else:
             self._tell(_stage(progress.phase.number))
 
@@ -86,8 +86,7 @@ def _live(console: Console) -> Progress:
         TextColumn("{task.description}"),
         BarColumn(bar_width=12),
         TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[numbers]}"),
+        TextColumn("{task.fields[left]}"),
         console=console,
         transient=True,
     )

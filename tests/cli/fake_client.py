@@ -1,0 +1,309 @@
+"""A client that keeps everything in memory: two series, one strategy, one model, and trainings that end as told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.cli.sample_result import BASELINES, TEST_METRICS, training_result
+
+from ktrdr.client import Client
+from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesInfo
+from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction, Signal
+from ktrdr.contracts.operations import Operation, OperationStatus, Progress
+from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
+from ktrdr.contracts.training import Phase, StartTraining, TrainingPlan, TrainingRequest
+from ktrdr.errors import Conflict, DataNotFound, InvalidStrategy, ModelNotFound, Problem, StrategyNotFound
+
+START = datetime(2017, 1, 1, 22, tzinfo=UTC)
+MODEL = "momentum/EURUSD_1h_v1"
+RESOLVED: dict[str, Any] = {
+    "description": "an example",
+    "fuzzy_sets": {"rsi": {"indicator": "rsi_14", "low": {"type": "triangular", "parameters": [0, 0, 40]}}},
+    "nn_inputs": [
+        {"fuzzy_set": "rsi", "timeframes": "all"},
+        {"raw_indicator": "atr_24", "timeframes": ["1h"], "normalization": "zscore"},
+    ],
+    "model": {"type": "mlp", "architecture": {"hidden_layers": [8], "dropout": 0.2}},
+    "decisions": {"num_classes": 3},
+    "training": {"labels": {"source": "triple_barrier", "pt_multiplier": 2.0}, "epochs": 3, "seed": 42},
+}
+
+
+class FakeClient:
+    """Answers like the real one and remembers what it was asked."""
+
+    def __init__(
+        self,
+        *,
+        end: OperationStatus = OperationStatus.COMPLETED,
+        pause: float = 0.0,
+        states: int = 3,
+        deaf: bool = False,
+    ) -> None:
+        """A training shows `states` states, `pause` seconds apart, and ends as `end`, or cancelled once that was
+        asked for; a `deaf` one goes on regardless."""
+        self._end = end
+        self._pause = pause
+        self._states = states
+        self._deaf = deaf
+        self._operations: dict[str, Operation] = {}
+        self.wanted: list[StartTraining] = []
+        self.asked: dict[str, dict[str, Any]] = {}
+        self.stored = {MODEL}
+        self.imported: list[tuple[Path, dict[str, Any]]] = []
+        self.broken: Exception | None = None
+        self.findings: list[Finding] = []
+        self.signals = signals(12)
+
+    async def plan_training(self, wanted: StartTraining) -> TrainingPlan:
+        self._know(wanted)
+        return TrainingPlan(
+            strategy_name="momentum",
+            symbols=wanted.overrides.symbols or ["EURUSD"],
+            timeframes=["1h"],
+            base_timeframe="1h",
+            start_date=wanted.overrides.start_date,
+            end_date=wanted.overrides.end_date,
+            bars={"EURUSD 1h": 6225},
+            feature_names=["1h_rsi_low", "1h_atr_24_raw"],
+            labels=RESOLVED["training"]["labels"],
+            model={"type": "mlp", "hidden_layers": [8]},
+            training={"epochs": 3},
+            execution_mode="local",
+            execution_reason="the default",
+            notices=["only [some] bars are there"],
+        )
+
+    async def start_training(self, wanted: StartTraining) -> Operation:
+        self._know(wanted)
+        self.wanted.append(wanted)
+        request = TrainingRequest(operation_id="op_1", strategy_name="momentum", strategy=RESOLVED)
+        operation = Operation(
+            operation_id="op_1",
+            status=OperationStatus.RUNNING,
+            attempt=1,
+            revision=1,
+            request=request,
+            execution_mode="local",
+            execution_reason="the default",
+            created_at=START,
+        )
+        self._operations["op_1"] = operation
+        return operation
+
+    async def watch(self, operation_id: str) -> AsyncIterator[Operation]:
+        for number in range(self._states):
+            yield self._change(operation_id, progress=_progress(number / self._states, number + 1))
+            await asyncio.sleep(self._pause)
+            if self._operations[operation_id].status is OperationStatus.CANCELLING and not self._deaf:
+                yield self._change(operation_id, status=OperationStatus.CANCELLED)
+                return
+        ended: dict[str, Any] = {"status": self._end}
+        if self._end is OperationStatus.COMPLETED:
+            ended["result"] = training_result()
+        if self._end is OperationStatus.FAILED:
+            ended["error"] = {"code": "training_failed", "message": "the loss is [not] a number: lower learning_rate"}
+        yield self._change(operation_id, **ended)
+
+    async def operation(self, operation_id: str) -> Operation:
+        return self._operations[operation_id]
+
+    async def cancel(self, operation_id: str) -> Operation:
+        if self._operations[operation_id].status.ended:
+            raise Conflict("it has ended")
+        return self._change(operation_id, status=OperationStatus.CANCELLING)
+
+    async def strategies(self) -> list[StrategySummary]:
+        good = StrategySummary(
+            name="momentum", path="strategies/momentum.yaml", symbols=["EURUSD"], timeframes=["1h"], labels="zigzag"
+        )
+        return [good, StrategySummary(name="odd", path="strategies/odd.yaml", error="line 3: not [a list")]
+
+    async def strategy(self, name: str) -> StrategyDetails:
+        if name != "momentum":
+            raise StrategyNotFound(f"there is no strategy {name}: there is momentum")
+        return StrategyDetails(
+            name="momentum",
+            source="strategies/momentum.yaml",
+            text="name: momentum",
+            resolved=RESOLVED,
+            symbols=["EURUSD"],
+            timeframes=["1h"],
+            base_timeframe="1h",
+            start_date=None,
+            end_date=None,
+            feature_names=["1h_rsi_low", "1h_atr_24_raw"],
+            notices=["rsi [low] overlaps nothing"],
+        )
+
+    async def validate(self, path: Path) -> StrategyDetails:
+        if "wrong" in path.name:
+            raise InvalidStrategy(
+                str(path),
+                [
+                    Problem(path="training.epochs", line=12, found="'many'", expected="a whole number of at least 1"),
+                    Problem(path="model", line=None, found="[mlp]", expected="a mapping with a type"),
+                ],
+            )
+        return await self.strategy("momentum")
+
+    async def models(self, strategy: str | None = None) -> list[ModelRecord]:
+        return [_record(name) for name in sorted(self.stored) if strategy in (None, "momentum")]
+
+    async def model(self, name: str) -> ModelDetails:
+        self._have(name)
+        result = training_result()
+        return ModelDetails(
+            record=_record(MODEL),
+            config={"strategy": RESOLVED},
+            metrics={
+                "training_metrics": result.training_metrics,
+                "test_metrics": result.test_metrics,
+                "per_symbol_metrics": {},
+            },
+            features={"names": result.feature_names, "importance": result.feature_importance},
+            metadata={
+                "model_info": result.model_info,
+                "data_summary": result.data_summary,
+                "resource_usage": result.resource_usage,
+                "provenance": result.provenance,
+            },
+        )
+
+    async def delete_model(self, name: str) -> ModelRecord:
+        self._have(name)
+        self.stored.remove(MODEL)
+        return _record(MODEL)
+
+    async def evaluate_model(self, name: str, **asked: Any) -> Evaluation:
+        self._have(name)
+        self.asked["evaluate"] = asked
+        stored = not any(asked.values())
+        same = {
+            "same_bars": True,
+            "same_rows": True,
+            "same_confusion_matrix": True,
+            "largest_probability_difference": 0,
+        }
+        return Evaluation(
+            model=MODEL,
+            symbols=asked["symbols"] or ["EURUSD"],
+            timeframe="1h",
+            start=START,
+            end=START + timedelta(days=50),
+            rows=900,
+            metrics=TEST_METRICS,
+            baselines=BASELINES,
+            per_symbol_metrics={},
+            reproduces=same if stored else None,
+            notices=[],
+        )
+
+    async def predict(self, name: str, **asked: Any) -> Prediction:
+        self._have(name)
+        self.asked["predict"] = asked
+        chosen = self.signals[-asked["last"] :] if asked["last"] else self.signals
+        return Prediction(model=MODEL, signals=chosen, rows=len(chosen), notices=["seen [before] in training"])
+
+    async def series(self) -> list[SeriesInfo]:
+        return [_series("AAPL", "1d"), _series("EURUSD", "1h")]
+
+    async def describe_series(self, symbol: str, timeframe: str) -> tuple[SeriesInfo, list[Bar], list[Bar]]:
+        bars = [Bar(time=START, open=1.05, high=1.06, low=1.04, close=1.055, volume=10.0)]
+        return self._series(symbol, timeframe), bars, bars
+
+    async def check_series(self, symbol: str, timeframe: str) -> CheckReport:
+        return CheckReport(series=self._series(symbol, timeframe), findings=self.findings)
+
+    async def import_bars(self, path: Path, **options: Any) -> CheckReport:
+        if not path.name.startswith("EURUSD"):
+            raise DataNotFound(f"there is no file {path}")
+        self.imported.append((path, options))
+        return CheckReport(series=_series("EURUSD", "1h"), findings=self.findings)
+
+    def _know(self, wanted: StartTraining) -> None:
+        if self.broken:
+            raise self.broken
+        if wanted.strategy_name not in (None, "momentum"):
+            raise StrategyNotFound(f"there is no strategy {wanted.strategy_name}: there is momentum")
+
+    def _have(self, name: str) -> None:
+        if MODEL not in self.stored or not MODEL.startswith(name):
+            raise ModelNotFound(f"there is no model {name}: `ktrdr models list` names those there are")
+
+    def _series(self, symbol: str, timeframe: str) -> SeriesInfo:
+        if (symbol, timeframe) not in (("EURUSD", "1h"), ("AAPL", "1d")):
+            raise DataNotFound(f"there are no bars of {symbol} {timeframe}")
+        return _series(symbol, timeframe)
+
+    def _change(self, operation_id: str, **values: Any) -> Operation:
+        operation = self._operations[operation_id]
+        self._operations[operation_id] = operation.model_copy(update={"revision": operation.revision + 1, **values})
+        return self._operations[operation_id]
+
+
+def opening(client: Client, given: dict[str, Any] | None = None) -> Callable[..., AbstractAsyncContextManager[Client]]:
+    """An `open_client` that hands out `client` and leaves the options it was opened with in `given`."""
+
+    @asynccontextmanager
+    async def open_client(**options: Any) -> AsyncIterator[Client]:
+        if given is not None:
+            given.update(options)
+        yield client
+
+    return open_client
+
+
+def signals(count: int) -> list[Signal]:
+    """Hourly signals, the first of them SELL."""
+    hours = [START + timedelta(hours=number) for number in range(count)]
+    return [
+        Signal(
+            symbol="EURUSD",
+            time=hour,
+            known=hour + timedelta(hours=1),
+            signal="BUY" if number else "SELL",
+            confidence=0.5,
+            probabilities={"BUY": 0.5, "HOLD": 0.2, "SELL": 0.3},
+            is_event=number != 1,
+        )
+        for number, hour in enumerate(hours)
+    ]
+
+
+def _progress(fraction: float, epoch: int) -> Progress:
+    losses = {"train_loss": 1.0 / epoch, "val_loss": 1.1, "val_accuracy": 0.4}
+    details = {"epoch": epoch, "epochs": 3, **losses}
+    return Progress(phase=Phase.TRAINING, message="", fraction=fraction, eta_seconds=2.0, details=details)
+
+
+def _record(name: str) -> ModelRecord:
+    return ModelRecord(
+        name=name,
+        strategy_name="momentum",
+        version=1,
+        symbols=["EURUSD"],
+        base_timeframe="1h",
+        operation_id="op_1",
+        created_at=START,
+        is_latest=True,
+        path=f"models/{name}",
+        test_metrics=TEST_METRICS,
+    )
+
+
+def _series(symbol: str, timeframe: str) -> SeriesInfo:
+    return SeriesInfo(
+        symbol=symbol,
+        timeframe=timeframe,
+        bars=6225,
+        start=START,
+        end=START + timedelta(days=360),
+        calendar="fx",
+        digest="0123456789abcdef0123",
+        source=f"{symbol}_{timeframe}.csv",
+        path=f"data/{symbol}_{timeframe}.parquet",
+    )

@@ -1,0 +1,67 @@
+"""The result of a training, as small as one can be that says everything."""
+
+from typing import Any
+
+from ktrdr.contracts.training import TrainingResult
+
+BASELINES: dict[str, dict[str, Any]] = {
+    "majority_class": {"accuracy": 0.335, "balanced_accuracy": 0.333, "macro_f1": 0.167, "mcc": 0.0},
+    "last_known_label": {"accuracy": 0.309, "balanced_accuracy": 0.307, "macro_f1": 0.288, "mcc": -0.043},
+    "logistic_regression": {"accuracy": 0.402, "balanced_accuracy": 0.366, "macro_f1": 0.344, "mcc": 0.062},
+}
+for _name, _loss in zip(BASELINES, (1.097, 1.104, 1.093), strict=True):
+    BASELINES[_name]["log_loss_prior_corrected"] = _loss
+
+TEST_METRICS: dict[str, Any] = {
+    "rows": 900,
+    "effective_rows": 128.0,
+    "accuracy": 0.389,
+    "balanced_accuracy": 0.367,
+    "macro_f1": 0.339,
+    "mcc": 0.057,
+    "log_loss": 1.09,
+    "log_loss_prior_corrected": 1.087,
+    "classes": ["BUY", "HOLD", "SELL"],
+    "confusion_matrix": [[242, 22, 107], [190, 38, 81], [120, 23, 77]],
+    "per_class": {"BUY": {"recall": 0.652}, "HOLD": {"recall": 0.123}, "SELL": {"recall": 0.35}},
+    "intervals": {"accuracy": [0.34, 0.44], "balanced_accuracy": [0.310, 0.424]},
+    "baselines": BASELINES,
+}
+_PART = {"rows": 900, "effective_rows": 128.0, "start": "2017-11-06T09:00:00Z", "end": "2017-12-29T09:00:00Z"}
+
+
+def training_result(**changes: Any) -> TrainingResult:
+    """The sample, with some of its fields replaced."""
+    importance = {"1h_rsi_low": (-0.001, 0.0), "1h_atr_24_raw": (0.0066, 0.0182)}
+    result = TrainingResult(
+        model_path="models/momentum/EURUSD_1h_v1",
+        training_metrics={"epochs_run": 15, "best_epoch": 3, "stopped_early": True},
+        test_metrics=TEST_METRICS,
+        feature_names=list(importance),
+        feature_importance={
+            "features": {name: {"log_loss": a, "balanced_accuracy": b} for name, (a, b) in importance.items()}
+        },
+        per_symbol_metrics={},
+        model_info={"type": "mlp", "parameters": 995, "device": "cpu", "classes": ["BUY", "HOLD", "SELL"]},
+        data_summary={
+            "symbols": ["EURUSD"],
+            "timeframes": ["1h"],
+            "start": "2017-01-01T22:00:00Z",
+            "end": "2017-12-29T21:00:00Z",
+            "bars": {"EURUSD 1h": 6225},
+            "rows": 5876,
+            "parts": {"test": {**_PART, "classes": {"BUY": 371, "HOLD": 309, "SELL": 220}}},
+            "dropped": {"warm_up": 200, "no_label": 0},
+            "purged": {"train": 70, "validation": 67},
+            "labels": {
+                "source": "triple_barrier",
+                "look_ahead_bars": {"median": 9.0},
+                "random_walk_classes": {"BUY": 0.5, "SELL": 0.5},
+            },
+            "notices": ["a [small] notice"],
+            "test_evaluations": 3,
+        },
+        resource_usage={"mode": "local", "seconds": 2.8},
+        provenance={"data_digest": "0123456789abcdef0123", "seed": 42, "versions": {"torch": "2.13"}},
+    )
+    return result.model_copy(update=changes)
