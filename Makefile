@@ -6,10 +6,12 @@ BIN := $(VENV)/bin
 .PHONY: demo test check lint types imports coverage bench clean
 
 demo: $(VENV)/ready
-	$(BIN)/ktrdr demo
+	$(BIN)/ktrdr data import examples/data/EURUSD_1h.csv.gz examples/data/AAPL_1d.csv.gz examples/data/IBM_1d.csv.gz \
+		examples/data/MSFT_1d.csv.gz examples/data/GOOG_1d.csv.gz
+	$(BIN)/ktrdr models train strategies/eurusd_momentum.yaml
 
 test: $(VENV)/ready
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --cov --cov-report= tests/execution/labels
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --cov --cov-report= --cov-fail-under=0 tests/execution/labels
 	$(BIN)/python -m pytest -n 2 --cov --cov-append --cov-report=term
 
 check: lint types imports test

@@ -15,9 +15,9 @@ from ktrdr.errors import StorageFailed
 
 
 def configure_logging(
-    *, level: str = "WARNING", format: Literal["text", "json"] = "text", file: Path | None = None
+    *, level: str | None = None, format: Literal["text", "json"] = "text", file: Path | None = None
 ) -> TextIO:
-    """Send log lines of `level` and above to `file`, or to stderr, as text or JSON lines.
+    """Send log lines of `level` and above (None: none) to `file`, or to stderr, as text or JSON lines.
 
     The answer is that stream; whoever names a file closes it in the end.
     """
@@ -41,7 +41,7 @@ def configure_logging(
             structlog.processors.format_exc_info,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level or "CRITICAL"]),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=False,
     )

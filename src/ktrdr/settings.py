@@ -28,7 +28,9 @@ class Settings(BaseSettings):
     threads: int | None = Field(
         default=None, ge=1, le=256, description="CPU threads of a training (default: 1, more for large models)"
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="WARNING", description="lines to write")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = Field(
+        default=None, description="lines to write (default: none from a command, which tells its errors itself)"
+    )
     log_format: Literal["text", "json"] = Field(default="text", description="how a log line looks")
     log_file: Path | None = Field(default=None, description="where log lines go (default: stderr)")
 

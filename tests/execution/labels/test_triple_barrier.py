@@ -1,5 +1,7 @@
 """Triple-barrier labels agree with a slow reading of their definition, and volatility with its sources."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -140,6 +142,7 @@ def test_both_spellings_of_a_parameter_work_and_not_together() -> None:
         TripleBarrier.model_validate({"pt_multiplier": 2.0, "profit_target_atr": 2.0})
 
 
+@pytest.mark.skipif("NUMBA_DISABLE_JIT" in os.environ, reason="minutes without compilation")
 def test_a_walk_without_drift_reaches_its_barriers_as_the_formula_says() -> None:
     steps = np.random.default_rng(1).choice([-0.001, 0.001], size=60_000)
     close = 100.0 * np.exp(np.cumsum(steps))
