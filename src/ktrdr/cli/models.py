@@ -196,7 +196,7 @@ def delete_model(
 
 
 def _show_model(details: "ModelDetails") -> None:
-    from ktrdr.cli.output import console, facts, minute
+    from ktrdr.cli.output import console, facts, minute, prose
     from ktrdr.cli.summary import confusion, metrics_table, most_important, trained_on, verdict
     from ktrdr.contracts.training import TrainingResult
 
@@ -227,17 +227,17 @@ def _show_model(details: "ModelDetails") -> None:
         )
     )
     screen.print(metrics_table(test, "Test, beside the baselines"))
-    screen.print(verdict(test), soft_wrap=True)
+    prose(screen, verdict(test))
     screen.print(confusion(test))
     screen.print(most_important(features["importance"], count=len(features["names"])))
 
 
 def _show_prediction(prediction: "Prediction") -> None:
-    from ktrdr.cli.output import console, minute, show_notices, table
+    from ktrdr.cli.output import console, minute, prose, show_notices, table
 
     screen, classes = console(), _classes(prediction)
     if not prediction.signals:
-        screen.print(f"{prediction.model}: no bar in this range has all its features, so there is no signal.")
+        prose(screen, f"{prediction.model}: no bar in this range has all its features, so there is no signal.")
     rows = table("bar (UTC)", "known", "symbol", "signal", *classes, right=classes, title=prediction.model)
     colours = {"BUY": "green", "SELL": "red"}
     for one in prediction.signals:

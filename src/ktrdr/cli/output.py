@@ -65,10 +65,15 @@ def problem_table(problems: "Sequence[Problem]") -> Table:
     return result
 
 
+def prose(screen: Console, sentences: str) -> None:
+    """Plain text, broken at words in a terminal and left on one line for programs."""
+    screen.print(sentences, markup=False, soft_wrap=not screen.is_terminal)
+
+
 def show_notices(screen: Console, notices: Sequence[str], indent: str = "") -> None:
     """What a reader should know, a line each, as it was written."""
     for notice in notices:
-        screen.print(f"{indent}notice: {notice}", markup=False, soft_wrap=True)
+        prose(screen, f"{indent}notice: {notice}")
 
 
 def number(value: Any, digits: int = 3) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from ktrdr.cli.output import day, facts, minute, number, show_notices, table
+from ktrdr.cli.output import day, facts, minute, number, prose, show_notices, table
 
 if TYPE_CHECKING:
     from ktrdr.contracts.models import Evaluation
@@ -39,13 +39,13 @@ def show_training(screen: Console, result: "TrainingResult") -> None:
     screen.print(trained_on(result))
     screen.print()
     screen.print(metrics_table(result.test_metrics, "Test, beside the baselines"))
-    screen.print(verdict(result.test_metrics), soft_wrap=True)
+    prose(screen, verdict(result.test_metrics))
     screen.print()
     screen.print(confusion(result.test_metrics))
     screen.print(most_important(result.feature_importance))
     count = result.data_summary.get("test_evaluations")
     if isinstance(count, int) and count > 1:
-        screen.print(f"This test range has been judged {count} times: the more often, the less its numbers mean.")
+        prose(screen, f"This test range has been judged {count} times: the more often, the less its numbers mean.")
     show_notices(screen, result.data_summary.get("notices", []))
     if result.model_path:
         next_steps(screen, result.model_path)
@@ -58,11 +58,11 @@ def trained_on(result: "TrainingResult") -> Table:
     ahead, odds = labels.get("look_ahead_bars") or {}, labels.get("random_walk_classes") or {}
     stopped = ", stopped early" if metrics.get("stopped_early") else ""
     chance = ", ".join(f"{name} {share:.0%}" for name, share in odds.items())
-    parts = [(f"  {name}", part_line(part, data)) for name, part in data.get("parts", {}).items()]
+    parts = [(f"  {name}", part_line(part)) for name, part in data.get("parts", {}).items()]
     return facts(
         ("trained on", f"{', '.join(data.get('symbols', []))}, {', '.join(data.get('timeframes', []))}"),
         ("bars", f"{sum(data.get('bars', {}).values()):,}, {day(data.get('start'))} to {day(data.get('end'))}"),
-        ("labels", f"{labels.get('source')}, looking ahead {ahead.get('median', 0):.0f} bars (median)"),
+        ("labels", f"{labels.get('source', '–')}, looking ahead {number(ahead.get('median'), 0)} bars (median)"),
         ("", f"a walk without direction or time limit gives {chance}" if chance else None),
         ("rows", f"{data.get('rows', 0):,}"),
         *parts,
@@ -70,18 +70,20 @@ def trained_on(result: "TrainingResult") -> Table:
         ("purged", counted(data.get("purged", {}), {}, "labels that settle inside the next part")),
         (
             "model",
-            f"{model.get('type')}, {len(result.feature_names)} features, {model.get('parameters', 0):,} parameters",
+            f"{model.get('type', '–')}, {len(result.feature_names)} features,"
+            f" {model.get('parameters', 0):,} parameters",
         ),
         ("training", f"{metrics.get('epochs_run')} epochs{stopped}; weights of epoch {metrics.get('best_epoch')}"),
         ("ran", f"{use.get('mode')} on {model.get('device')}, {use.get('seconds', 0):.1f} s"),
     )
 
 
-def part_line(part: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+def part_line(part: Mapping[str, Any]) -> str:
     """Rows, dates and classes of a part."""
     classes = ", ".join(f"{name} {count:,}" for name, count in part.get("classes", {}).items())
     return (
-        f"{part['rows']:,} (worth {part['effective_rows']:.0f}), {day(part['start'])} to {day(part['end'])}; {classes}"
+        f"{part.get('rows', 0):,} (worth {number(part.get('effective_rows'), 0)}), "
+        f"{day(part.get('start'))} to {day(part.get('end'))}; {classes}"
     )
 
 
@@ -117,9 +119,14 @@ def verdict(metrics: Mapping[str, Any], baselines: Mapping[str, Any] | None = No
         said += f"worse than {rival}"
     else:
         said += f"not distinguishable from {rival}"
-    loss = min(judge["log_loss_prior_corrected"] for judge in judges.values())
-    ours = metrics["log_loss_prior_corrected"]
-    return f"{said}. Its log loss is {'below' if ours < loss else 'not below'} every baseline's ({loss:.3f})."
+    return f"{said}. {_log_loss_verdict(metrics, judges)}"
+
+
+def _log_loss_verdict(metrics: Mapping[str, Any], judges: Mapping[str, Any]) -> str:
+    key = "log_loss_prior_corrected"
+    ours, (name, best) = metrics[key], min(judges.items(), key=lambda item: item[1][key])
+    beaten = "lower than every baseline's; the next is" if ours < best[key] else "not lower than the best baseline's:"
+    return f"Its log loss {ours:.3f} is {beaten} {JUDGES.get(name, name)}, {best[key]:.3f}."
 
 
 def confusion(metrics: Mapping[str, Any]) -> Table:
@@ -148,8 +155,8 @@ def next_steps(screen: Console, model_path: str) -> None:
     screen.print(f"Model saved: [bold]{model_path}[/bold]", soft_wrap=True)
     screen.print("Try next:")
     for command, what in (
-        (f"ktrdr models show {name}", "its settings, metrics and features"),
-        (f"ktrdr models test {name}", "judge it again, here or on other dates"),
+        (f"ktrdr models show {name}", "settings, metrics, features"),
+        (f"ktrdr models test {name}", "on other dates or symbols"),
         (f"ktrdr models predict {name}", "its newest signals"),
     ):
         screen.print(f"  [cyan]{command}[/cyan]  [dim]{what}[/dim]", soft_wrap=True)
@@ -161,7 +168,7 @@ def show_evaluation(screen: Console, evaluation: "Evaluation") -> None:
     dates = f"{minute(evaluation.start)} to {minute(evaluation.end)}"
     screen.print(f"{', '.join(evaluation.symbols)} {evaluation.timeframe}, {dates}")
     screen.print(metrics_table(evaluation.metrics, "Metrics, beside the baselines", evaluation.baselines))
-    screen.print(verdict(evaluation.metrics, evaluation.baselines), soft_wrap=True)
+    prose(screen, verdict(evaluation.metrics, evaluation.baselines))
     screen.print()
     screen.print(confusion(evaluation.metrics))
     if evaluation.reproduces is not None:

@@ -1,0 +1,149 @@
+"""The in-process client: the service opens once and late, closes in order, and no blocking call holds the loop up."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from ktrdr.client import InProcessClient, Services
+from ktrdr.contracts.training import StartTraining
+
+
+class Part:
+    """Stands for any collaborator: writes down each call and its thread, and answers with the call."""
+
+    def __init__(self, calls: list[str], *, breaks: str = "") -> None:
+        self._calls = calls
+        self._breaks = breaks
+        self.threads: set[int] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
+            self.threads.add(threading.get_ident())
+            self._calls.append(name)
+            return (name, arguments, options)
+
+        return call
+
+
+class AsyncPart(Part):
+    """The same for a service."""
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*arguments: Any) -> Any:
+            self._calls.append(name)
+            if name == self._breaks:
+                raise RuntimeError(name)
+            return (name, arguments, {})
+
+        return call
+
+
+class Training(AsyncPart):
+    async def aclose(self) -> None:
+        self._calls.append("close training")
+        if self._breaks == "aclose":
+            raise RuntimeError
+
+
+class Operations(AsyncPart):
+    async def aclose(self) -> None:
+        self._calls.append("close operations")
+
+    async def watch(self, operation_id: str) -> AsyncIterator[str]:
+        for state in ("running", "completed"):
+            yield f"{operation_id} {state}"
+
+
+class House:
+    """A client on such parts, and what was called."""
+
+    def __init__(self, *, breaks: str = "") -> None:
+        self.calls: list[str] = []
+        self.part = Part(self.calls)
+        self.pair = (Training(self.calls, breaks=breaks), Operations(self.calls))
+        self.opened = 0
+
+        async def services() -> Any:
+            await asyncio.sleep(0)
+            self.opened += 1
+            return self.pair
+
+        part = cast("Any", self.part)
+        self.client = InProcessClient(
+            services=cast("Services", services), strategies=part, bars=part, models=part, model_user=part
+        )
+
+
+WANTED = StartTraining(strategy_name="momentum")
+
+
+async def test_the_service_is_opened_once_and_closed_in_order() -> None:
+    """Two first uses at the same time share one service; the trainings end before what records them."""
+    house = House()
+    async with house.client as client:
+        await asyncio.gather(client.plan_training(WANTED), client.start_training(WANTED), client.operation("op"))
+    assert house.opened == 1
+    assert house.calls[-2:] == ["close training", "close operations"]
+
+
+async def test_a_service_that_nobody_used_is_never_opened() -> None:
+    """Reading files needs no database."""
+    house = House()
+    async with house.client as client:
+        await client.strategies()
+    assert house.opened == 0
+    assert house.calls == ["summaries"]
+
+
+async def test_operations_are_closed_when_trainings_cannot_be() -> None:
+    """What breaks in one close does not keep the other from closing."""
+    house = House(breaks="aclose")
+    with pytest.raises(RuntimeError):
+        async with house.client as client:
+            await client.cancel("op")
+    assert house.calls == ["cancel", "close training", "close operations"]
+
+
+async def test_watching_yields_every_state() -> None:
+    """To the last one."""
+    async with House().client as client:
+        assert [str(state) async for state in client.watch("op")] == ["op running", "op completed"]
+
+
+async def test_blocking_calls_leave_the_loop_alone() -> None:
+    """Each call reaches its part with its arguments, in another thread."""
+    house, none = House(), {"symbols": None, "start": None, "end": None}
+    async with house.client as client:
+        said = [
+            await client.strategies(),
+            await client.strategy("momentum"),
+            await client.validate(Path("a.yaml")),
+            await client.models("momentum"),
+            await client.model("m"),
+            await client.delete_model("m"),
+            await client.evaluate_model("m", **none),
+            await client.predict("m", **none, last=3),
+            await client.series(),
+            await client.check_series("EURUSD", "1h"),
+            await client.import_bars(Path("a.csv"), replace=True),
+        ]
+        described = await client.describe_series("EURUSD", "1h")
+    assert cast("list[Any]", said) == [
+        ("summaries", (), {}),
+        ("read", ("momentum",), {}),
+        ("read_file", (Path("a.yaml"),), {}),
+        ("records", ("momentum",), {}),
+        ("show", ("m",), {}),
+        ("delete", ("m",), {}),
+        ("evaluate", ("m",), none),
+        ("predict", ("m",), {**none, "last": 3}),
+        ("series", (), {}),
+        ("check", ("EURUSD", "1h"), {}),
+        ("import_file", (Path("a.csv"),), {"replace": True}),
+    ]
+    assert cast("Any", described)[0] == ("describe", ("EURUSD", "1h"), {})
+    assert threading.get_ident() not in house.part.threads
