@@ -114,7 +114,8 @@ def check_settled(storage: ModelStorage, root: Path) -> None:
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("killed")
-    assert script("kill", str(root)).wait(60) == 0
+    with script("kill", str(root)) as process:
+        assert process.wait(60) == 0
     return root
 
 
