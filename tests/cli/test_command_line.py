@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import typer
 from tests.cli.fake_client import MODEL, FakeClient, opening
 
@@ -129,6 +130,7 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.Capture
 
 def test_a_bug_is_told_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     """An error nobody expected says how to see its trace; DEBUG shows it."""
+    structlog.reset_defaults()  # another test may have left a log behind
     client = FakeClient()
     client.broken = ZeroDivisionError("by [zero]")
     assert main(opening(client), ["models", "train", "momentum"]) == 1
