@@ -27,6 +27,7 @@ def error_console() -> Console:
 def print_json(value: Any) -> None:
     """One JSON document on stdout; contract values are written as their fields."""
     sys.stdout.write(json.dumps(value, indent=2, default=_plain, allow_nan=False) + "\n")
+    sys.stdout.flush()  # a disk that is full says so here, not at the exit
 
 
 def _plain(value: Any) -> Any:

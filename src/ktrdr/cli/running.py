@@ -5,8 +5,9 @@
 
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+import traceback
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ktrdr.errors import KtrdrError
 
 DONE, FAILED, USAGE, CANCELLED = 0, 1, 2, 130
+_LOGGED = "its stack trace is in the log"
 
 OpenClient = Callable[..., AbstractAsyncContextManager["Client"]]
 Body = Callable[["Client"], Awaitable[int | None]]
@@ -48,15 +50,35 @@ async def _with_client(open_client: OpenClient, options: dict[str, Any], body: B
 
     try:
         async with open_client(**options) as client:
-            return await body(client) or DONE
+            with _logged_bugs():
+                return await body(client) or DONE
     except KtrdrError as error:
         tell_error(error, as_json=as_json)
-        return FAILED
     except typer.Abort:
         return CANCELLED
-    except Exception as error:  # noqa: BLE001  (a bug: tell it in one sentence, keep the trace for those who ask)
+    except OSError as error:  # the floors below tell theirs: this is a screen, a pipe or a file that takes no more
+        sys.stderr.write(f"Error: the output cannot be written: {error.strerror or error}\n")
+    except Exception as error:  # noqa: BLE001  (a bug: one sentence for the user, the trace for those who ask)
         _tell_bug(error, options.get("log_level"), as_json=as_json)
-        return FAILED
+    return FAILED
+
+
+@contextmanager
+def _logged_bugs() -> Iterator[None]:
+    """An unexpected error leaves its stack trace in the log, at DEBUG, while the client keeps that open."""
+    from ktrdr.errors import KtrdrError
+
+    try:
+        yield
+    except (KtrdrError, typer.Abort):
+        raise
+    except Exception as error:
+        import structlog
+
+        if structlog.is_configured():
+            structlog.get_logger(part="cli").debug("a command broke", exc_info=error)
+            error.add_note(_LOGGED)
+        raise
 
 
 def tell_error(error: "KtrdrError", *, as_json: bool) -> None:
@@ -81,17 +103,17 @@ def tell_error(error: "KtrdrError", *, as_json: bool) -> None:
 
 
 def _tell_bug(error: Exception, log_level: str | None, *, as_json: bool) -> None:
+    """A mistake of ours, in one sentence; its stack trace on stderr when asked for and no log has taken it."""
     from ktrdr.cli.output import error_console, print_json
 
     sentence = f"something went wrong inside KTRDR ({type(error).__name__}: {error})"
+    if log_level == "DEBUG" and _LOGGED not in getattr(error, "__notes__", ()):
+        traceback.print_exception(error)
     if as_json:
         print_json({"error": {"code": "internal_error", "message": sentence}})
         return
-    console = error_console()
-    if log_level == "DEBUG":
-        console.print_exception()
-    else:
-        console.print(f"Error: {sentence}; `ktrdr --log-level DEBUG …` shows where", markup=False, soft_wrap=True)
+    where = "its stack trace is in the log at level DEBUG (`ktrdr --log-level DEBUG …`)"
+    error_console().print(f"Error: {sentence}; {where}", markup=False, soft_wrap=True)
 
 
 def usage(message: str) -> typer.BadParameter:
