@@ -117,6 +117,7 @@ async def test_watching_yields_every_state() -> None:
 async def test_blocking_calls_leave_the_loop_alone() -> None:
     """Each call reaches its part with its arguments, in another thread."""
     house, none = House(), {"symbols": None, "start": None, "end": None}
+    detected = dict.fromkeys(("symbol", "timeframe", "timezone", "calendar"))
     async with house.client as client:
         said = [
             await client.strategies(),
@@ -143,7 +144,7 @@ async def test_blocking_calls_leave_the_loop_alone() -> None:
         ("predict", ("m",), {**none, "last": 3}),
         ("series", (), {}),
         ("check", ("EURUSD", "1h"), {}),
-        ("import_file", (Path("a.csv"),), {"replace": True}),
+        ("import_file", (Path("a.csv"),), {**detected, "accept_jumps": False, "replace": True}),
     ]
     assert cast("Any", described)[0] == ("describe", ("EURUSD", "1h"), {})
     assert threading.get_ident() not in house.part.threads

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from ktrdr.contracts.bars import Bar, BarRepository, CheckReport, SeriesInfo
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, ModelRepository, ModelUser, Prediction
@@ -36,7 +36,8 @@ class Client(Protocol):
 
     async def strategy(self, name: str) -> StrategyDetails: ...
 
-    async def validate(self, path: Path) -> StrategyDetails: ...
+    async def validate(self, path: Path) -> StrategyDetails:
+        """The strategy in any file, resolved. Raises InvalidStrategy with every mistake."""
 
     async def models(self, strategy: str | None = None) -> list[ModelRecord]: ...
 
@@ -59,8 +60,18 @@ class Client(Protocol):
 
     async def check_series(self, symbol: str, timeframe: str) -> CheckReport: ...
 
-    async def import_bars(self, path: Path, **options: Any) -> CheckReport:
-        """Store a file's bars; the options are those of `BarRepository.import_file`."""
+    async def import_bars(
+        self,
+        path: Path,
+        *,
+        symbol: str | None = None,
+        timeframe: str | None = None,
+        timezone: str | None = None,
+        calendar: str | None = None,
+        accept_jumps: bool = False,
+        replace: bool = False,
+    ) -> CheckReport:
+        """Store a file's bars; what is not given is detected."""
 
 
 class InProcessClient:
@@ -121,54 +132,68 @@ class InProcessClient:
         training, _ = await self._services()
         return await training.cancel(operation_id)
 
+    # Lambdas: looking a method up may already build the part that has it, and that is work for the thread too.
+
     async def strategies(self) -> list[StrategySummary]:
-        return await asyncio.to_thread(self._call, self._strategies, "summaries")
+        return await asyncio.to_thread(lambda: self._strategies.summaries())  # noqa: PLW0108
 
     async def strategy(self, name: str) -> StrategyDetails:
-        return await asyncio.to_thread(self._call, self._strategies, "read", name)
+        return await asyncio.to_thread(lambda: self._strategies.read(name))
 
     async def validate(self, path: Path) -> StrategyDetails:
-        return await asyncio.to_thread(self._call, self._strategies, "read_file", path)
+        return await asyncio.to_thread(lambda: self._strategies.read_file(path))
 
     async def models(self, strategy: str | None = None) -> list[ModelRecord]:
-        return await asyncio.to_thread(self._models.records, strategy)
+        return await asyncio.to_thread(lambda: self._models.records(strategy))
 
     async def model(self, name: str) -> ModelDetails:
-        return await asyncio.to_thread(self._models.show, name)
+        return await asyncio.to_thread(lambda: self._models.show(name))
 
     async def delete_model(self, name: str) -> ModelRecord:
-        return await asyncio.to_thread(self._models.delete, name)
+        return await asyncio.to_thread(lambda: self._models.delete(name))
 
     async def evaluate_model(
         self, name: str, *, symbols: list[str] | None, start: datetime | None, end: datetime | None
     ) -> Evaluation:
-        return await asyncio.to_thread(
-            self._call, self._model_user, "evaluate", name, symbols=symbols, start=start, end=end
-        )
+        return await asyncio.to_thread(lambda: self._model_user.evaluate(name, symbols=symbols, start=start, end=end))
 
     async def predict(
         self, name: str, *, symbols: list[str] | None, start: datetime | None, end: datetime | None, last: int | None
     ) -> Prediction:
         return await asyncio.to_thread(
-            self._call, self._model_user, "predict", name, symbols=symbols, start=start, end=end, last=last
+            lambda: self._model_user.predict(name, symbols=symbols, start=start, end=end, last=last)
         )
 
     async def series(self) -> list[SeriesInfo]:
-        return await asyncio.to_thread(self._call, self._bars, "series")
+        return await asyncio.to_thread(lambda: self._bars.series())  # noqa: PLW0108
 
     async def describe_series(self, symbol: str, timeframe: str) -> tuple[SeriesInfo, list[Bar], list[Bar]]:
-        def described() -> tuple[SeriesInfo, list[Bar], list[Bar]]:
-            return self._bars.describe(symbol, timeframe), *self._bars.head_and_tail(symbol, timeframe)
-
-        return await asyncio.to_thread(described)
+        return await asyncio.to_thread(
+            lambda: (self._bars.describe(symbol, timeframe), *self._bars.head_and_tail(symbol, timeframe))
+        )
 
     async def check_series(self, symbol: str, timeframe: str) -> CheckReport:
-        return await asyncio.to_thread(self._call, self._bars, "check", symbol, timeframe)
+        return await asyncio.to_thread(lambda: self._bars.check(symbol, timeframe))
 
-    async def import_bars(self, path: Path, **options: Any) -> CheckReport:
-        return await asyncio.to_thread(self._call, self._bars, "import_file", path, **options)
-
-    @staticmethod
-    def _call(part: object, method: str, *arguments: Any, **options: Any) -> Any:
-        """Look the method up in the thread: the part may be built there, at its first use."""
-        return getattr(part, method)(*arguments, **options)
+    async def import_bars(
+        self,
+        path: Path,
+        *,
+        symbol: str | None = None,
+        timeframe: str | None = None,
+        timezone: str | None = None,
+        calendar: str | None = None,
+        accept_jumps: bool = False,
+        replace: bool = False,
+    ) -> CheckReport:
+        return await asyncio.to_thread(
+            lambda: self._bars.import_file(
+                path,
+                symbol=symbol,
+                timeframe=timeframe,
+                timezone=timezone,
+                calendar=calendar,
+                accept_jumps=accept_jumps,
+                replace=replace,
+            )
+        )
