@@ -72,7 +72,7 @@ def test_the_summary_says_what_matters(capsys: pytest.CaptureFixture[str]) -> No
         "ktrdr models predict momentum/EURUSD_1h_v1",
     ):
         assert said in out
-    assert err.splitlines() == ["Training…"]
+    assert err.splitlines() == ["Preparing features and labels…", "Training…"]
 
 
 def test_a_poor_result_can_still_be_shown() -> None:

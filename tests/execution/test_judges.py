@@ -90,20 +90,11 @@ def test_importance_finds_the_feature_that_matters_and_the_indicator_it_belongs_
         model, data, data, shuffle=torch.Generator().manual_seed(2)
     )
     columns = [FeatureColumn(name, "1h", ref, None, "none") for name, ref in (("a", "x"), ("b", "x.two"), ("c", "y"))]
-    ranked = permutation_importance(
-        model, data, columns, class_weights=np.ones(3), generator=torch.Generator().manual_seed(3)
-    )
+    ranked = permutation_importance(model, data, columns, np.ones(3), 3)
     assert ranked["features"]["b"]["log_loss"] > 0.5
     assert ranked["features"]["b"]["balanced_accuracy"] > 0.3
     assert abs(ranked["features"]["a"]["log_loss"]) < 0.05
     assert ranked["indicators"]["x"]["log_loss"] == pytest.approx(ranked["features"]["b"]["log_loss"], rel=0.1)
     assert set(ranked["indicators"]) == {"x", "y"}
     with pytest.raises(TrainingCancelled):
-        permutation_importance(
-            model,
-            data,
-            columns,
-            class_weights=np.ones(3),
-            generator=torch.Generator().manual_seed(3),
-            is_cancelled=lambda: True,
-        )
+        permutation_importance(model, data, columns, np.ones(3), 3, lambda: True)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from ktrdr.contracts.operations import Operation
 
 STEPS = 12
+STAGES = ((1, "Preparing features and labels"), (8, "Training"), (9, "Judging and saving the model"))
+"""The steps in three stages, by the first step of each, for a log that is read afterwards."""
 
 
 class TrainingProgress:
@@ -18,7 +20,7 @@ class TrainingProgress:
     def __init__(self, console: Console, *, quiet: bool = False) -> None:
         self._console = console
         self._quiet = quiet
-        self._stage = ""
+        self._untold = list(STAGES)
         self._live = None if quiet or not console.is_terminal else _live(console)
         self._task = self._live.add_task("Starting", total=1.0, left="") if self._live else None
 
@@ -43,7 +45,7 @@ class TrainingProgress:
         if self._quiet:
             return
         if progress is None:
-            self._tell(_stage(1))
+            self._tell(1)
             return
         heading = f"Step {progress.phase.number}/{STEPS} {progress.phase.heading}"
         if self._live and self._task is not None:
@@ -51,12 +53,12 @@ class TrainingProgress:
             said = f"{heading}\n{numbers(operation)}"  # two lines, so that 80 columns hold it all
             self._live.update(self._task, description=said, completed=progress.fraction, left=left)
         else:
-            self._tell(_stage(progress.phase.number))
+            self._tell(progress.phase.number)
 
-    def _tell(self, stage: str) -> None:
-        if stage != self._stage and not self._live:
-            self._console.print(f"{stage}…")
-        self._stage = stage
+    def _tell(self, step: int) -> None:
+        """Every stage that has begun by this step and was not told yet."""
+        while self._untold and self._untold[0][0] <= step and not self._live:
+            self._console.print(f"{self._untold.pop(0)[1]}…")
 
     def say(self, message: str) -> None:
         """A line above the bar; also where no progress is shown."""
@@ -73,11 +75,6 @@ def numbers(operation: "Operation") -> str:
         if isinstance(details.get(name), float):
             parts.append(f"{label} {details[name]:.3f}")
     return " ".join(parts)
-
-
-def _stage(step: int) -> str:
-    """The twelve steps in three, for a log that is read afterwards."""
-    return "Preparing features and labels" if step < 8 else "Training" if step == 8 else "Judging and saving the model"
 
 
 def _live(console: Console) -> Progress:

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from ktrdr.errors import ModelCorrupt
 from ktrdr.execution.baselines import Baselines
+from ktrdr.execution.evaluation import Evaluation, Judge
+from ktrdr.execution.market import Market
 from ktrdr.execution.models.classifier import Classifier
-from ktrdr.execution.rows import Rows
 from ktrdr.execution.seeds import torch_generator
+from ktrdr.execution.splits import Split
 from ktrdr.execution.strategy.grammar import Strategy
 from ktrdr.execution.strategy.reading import resolved, restore_strategy
 
@@ -46,14 +48,31 @@ class TrainedModel:
 
     model: Classifier
     strategy: Strategy
-    class_weights: NDArray[np.float64]
-    baselines: Baselines
+    judge: Judge
     test: TestRows
     firsts: Mapping[str, Mapping[str, int]]
     lasts: Mapping[str, Mapping[str, int]]
     validation_from: int
     test_from: int
     data_digest: str
+
+
+def trained_model(
+    model: Classifier, strategy: Strategy, market: Market, split: Split, judge: Judge, evaluation: Evaluation
+) -> TrainedModel:
+    """The model with all that a training found out which its use needs."""
+    rows = split.test
+    return TrainedModel(
+        model=model,
+        strategy=strategy,
+        judge=judge,
+        test=TestRows(symbol=rows.symbol, time=rows.time, label=rows.label, probabilities=evaluation.probabilities),
+        firsts=market.firsts(),
+        lasts=market.lasts(),
+        validation_from=split.validation_from,
+        test_from=split.test_from,
+        data_digest=market.digest(),
+    )
 
 
 def state_bytes(model: Classifier) -> bytes:
@@ -70,8 +89,8 @@ def full_bytes(trained: TrainedModel) -> bytes:
             "state_dict": state,
             "strategy": json.dumps(resolved(trained.strategy)),
             "feature_names": trained.strategy.feature_names,
-            "class_weights": torch.from_numpy(trained.class_weights),
-            "baselines": {name: torch.from_numpy(value) for name, value in vars(trained.baselines).items()},
+            "class_weights": torch.from_numpy(trained.judge.class_weights),
+            "baselines": {name: torch.from_numpy(value) for name, value in vars(trained.judge.baselines).items()},
             "test": {name: torch.from_numpy(value) for name, value in vars(trained.test).items()},
             "firsts": {symbol: dict(stamps) for symbol, stamps in trained.firsts.items()},
             "lasts": {symbol: dict(stamps) for symbol, stamps in trained.lasts.items()},
@@ -98,8 +117,12 @@ def restore(content: bytes, name: str) -> TrainedModel:
     return TrainedModel(
         model=model.eval(),
         strategy=strategy,
-        class_weights=written["class_weights"].numpy(),
-        baselines=Baselines(**{key: value.numpy() for key, value in written["baselines"].items()}),
+        judge=Judge(
+            classes=strategy.training.labels.classes,
+            class_weights=written["class_weights"].numpy(),
+            baselines=Baselines(**{key: value.numpy() for key, value in written["baselines"].items()}),
+            seed=strategy.training.seed,
+        ),
         test=TestRows(**{key: value.numpy() for key, value in written["test"].items()}),
         firsts=written["firsts"],
         lasts=written["lasts"],
@@ -107,11 +130,6 @@ def restore(content: bytes, name: str) -> TrainedModel:
         test_from=written["test_from"],
         data_digest=written["data_digest"],
     )
-
-
-def tested(rows: Rows, probabilities: NDArray[np.float32]) -> TestRows:
-    """The test rows as they are stored."""
-    return TestRows(symbol=rows.symbol, time=rows.time, label=rows.label, probabilities=probabilities)
 
 
 def _saved(value: object) -> bytes:

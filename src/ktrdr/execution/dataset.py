@@ -54,6 +54,11 @@ class Dataset:
     class_weights: NDArray[np.float64]
     prior: NDArray[np.float64]
 
+    @property
+    def parts(self) -> tuple[Examples, Examples, Examples]:
+        """Training, validation and test."""
+        return self.train, self.validation, self.test
+
 
 def build_dataset(split: Split, columns: Sequence[FeatureColumn], training: Training) -> Dataset:
     """Fits the normaliser and the weights on the training rows, and turns the parts into tensors."""

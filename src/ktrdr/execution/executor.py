@@ -3,15 +3,16 @@
 It knows its hardware and nothing of its environment: it is handed bars, a sink for the model, and two callables.
 """
 
+from functools import partial
+
 import torch
 
 from ktrdr.contracts.models import ModelSink
 from ktrdr.contracts.training import IsCancelled, Phase, ProgressCallback, TrainingRequest, TrainingResult
-from ktrdr.execution.artifact import TrainedModel, tested
-from ktrdr.execution.baselines import fit_baselines
+from ktrdr.execution.artifact import trained_model
 from ktrdr.execution.dataset import Dataset, build_dataset
 from ktrdr.execution.device import choose_device, device_name, threads_for, torch_settings
-from ktrdr.execution.evaluation import evaluate
+from ktrdr.execution.evaluation import fit_judge
 from ktrdr.execution.features.builder import FeatureBuilder
 from ktrdr.execution.fuzzy.engine import FuzzyEngine
 from ktrdr.execution.importance import permutation_importance
@@ -21,7 +22,7 @@ from ktrdr.execution.model_trainer import Epoch, ModelTrainer
 from ktrdr.execution.models.classifier import Classifier
 from ktrdr.execution.reporting import Report, model_artifact, training_result
 from ktrdr.execution.rows import rows_of
-from ktrdr.execution.seeds import numpy_generator, torch_generator
+from ktrdr.execution.seeds import torch_generator
 from ktrdr.execution.splits import require_enough, split_rows
 from ktrdr.execution.steps import Steps
 from ktrdr.execution.strategy.grammar import Strategy
@@ -84,67 +85,27 @@ class TrainingExecutor:
             _log.debug("model", parameters=model.parameter_count, threads=threads)
 
         with step(Phase.TRAINING):
+            train, validation, test = (part.to(self._device) for part in dataset.parts)
+            shuffle = torch_generator(training.seed, "shuffle")
+            tell = partial(_tell, step, training.epochs)
             history = trainer.train(
-                model,
-                dataset.train.to(self._device),
-                dataset.validation.to(self._device),
-                shuffle=torch_generator(training.seed, "shuffle"),
-                on_epoch=lambda epoch: _tell(step, epoch, training.epochs),
-                is_cancelled=step.is_cancelled,
+                model, train, validation, shuffle=shuffle, on_epoch=tell, is_cancelled=step.is_cancelled
             )
 
         with step(Phase.EVALUATION):
-            baselines = fit_baselines(dataset, labels, len(labeler.classes))
-            evaluation = evaluate(
-                model,
-                split.test,
-                dataset.test.to(self._device).features,
-                labels,
-                baselines=baselines,
-                classes=labeler.classes,
-                class_weights=dataset.class_weights,
-                bootstrap=numpy_generator(training.seed, "bootstrap"),
-            )
-            evaluation.metrics["loss"] = trainer.loss(model, dataset.test.to(self._device))
+            judge = fit_judge(dataset, labels, training)
+            evaluation = judge.evaluate(model, split.test, labels)
+            test_loss = trainer.loss(model, test)
 
         with step(Phase.FEATURE_IMPORTANCE):
             importance = permutation_importance(
-                model,
-                dataset.validation.to(self._device),
-                columns,
-                class_weights=dataset.class_weights,
-                generator=torch_generator(training.seed, "importance"),
-                is_cancelled=step.is_cancelled,
+                model, validation, columns, dataset.class_weights, training.seed, step.is_cancelled
             )
 
         with step(Phase.PERSISTENCE):
-            report = Report(
-                request=request,
-                strategy=strategy,
-                market=market,
-                split=split,
-                dropped=dropped,
-                labels=labels,
-                history=history,
-                evaluation=evaluation,
-                importance=importance,
-                parameters=model.parameter_count,
-                device=self._device,
-                threads=threads,
-                seconds=step.seconds,
-            )
-            trained = TrainedModel(
-                model=model,
-                strategy=strategy,
-                class_weights=dataset.class_weights,
-                baselines=baselines,
-                test=tested(split.test, evaluation.probabilities),
-                firsts=market.firsts(),
-                lasts=market.lasts(),
-                validation_from=split.validation_from,
-                test_from=split.test_from,
-                data_digest=market.digest(),
-            )
+            trained = trained_model(model, strategy, market, split, judge, evaluation)
+            found = (market, labels, split, dropped, history, evaluation, test_loss, importance)
+            report = Report(request, strategy, *found, model, threads, step.seconds)
             model_path = self._sink.save(model_artifact(report, trained))
 
         with step(Phase.RESULT_AGGREGATION):
@@ -161,6 +122,6 @@ class TrainingExecutor:
         return model
 
 
-def _tell(step: Steps, epoch: Epoch, epochs: int) -> None:
+def _tell(step: Steps, epochs: int, epoch: Epoch) -> None:
     _log.debug("epoch", **vars(epoch))
     step.tell(Phase.TRAINING, f"Epoch {epoch.epoch} of {epochs}", epochs=epochs, **vars(epoch))

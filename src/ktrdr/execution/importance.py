@@ -15,6 +15,7 @@ from ktrdr.execution.dataset import Examples
 from ktrdr.execution.features.columns import FeatureColumn
 from ktrdr.execution.metrics import confusion_matrix, log_loss, matrix_metrics, prior_corrected
 from ktrdr.execution.models.classifier import Classifier
+from ktrdr.execution.seeds import torch_generator
 
 REPEATS = 5
 LARGEST_SAMPLE = 50_000
@@ -25,14 +26,13 @@ def permutation_importance(
     model: Classifier,
     validation: Examples,
     columns: Sequence[FeatureColumn],
-    *,
     class_weights: NDArray[np.float64],
-    generator: torch.Generator,
+    seed: int,
     is_cancelled: IsCancelled = lambda: False,
-    on_group: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> dict[str, Any]:
     """For each feature and each indicator: how much the log loss (prior-corrected) rises and the balanced accuracy
     falls, mean over the repeats, when its columns are shuffled together among the validation rows."""
+    generator = torch_generator(seed, "importance")
     score = _scorer(model, validation, class_weights)
     features = _sample(validation, generator)
     labels = features.labels.cpu().numpy()
@@ -41,7 +41,7 @@ def permutation_importance(
     for name, indices in _by_indicator(columns).items():
         groups["indicators", name] = indices
     result: dict[str, Any] = {"features": {}, "indicators": {}, "rows": len(labels), "repeats": REPEATS}
-    for done, ((kind, name), indices) in enumerate(groups.items()):
+    for (kind, name), indices in groups.items():
         losses = []
         for _ in range(REPEATS):
             if is_cancelled():
@@ -49,7 +49,6 @@ def permutation_importance(
             losses.append(score(_shuffled(features.features, indices, generator), labels))
         worse = np.mean(losses, axis=0) - base
         result[kind][name] = {"log_loss": float(worse[0]), "balanced_accuracy": float(-worse[1])}
-        on_group(done + 1, len(groups))
     return result
 
 

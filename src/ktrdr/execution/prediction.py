@@ -12,14 +12,12 @@ from ktrdr.contracts.models import Evaluation, Prediction, Signal
 from ktrdr.errors import InvalidRequest, NotEnoughData
 from ktrdr.execution.artifact import TrainedModel, restore
 from ktrdr.execution.data.bars import Bars
-from ktrdr.execution.evaluation import evaluate
 from ktrdr.execution.features.builder import FeatureBuilder, FeatureMatrix
 from ktrdr.execution.fuzzy.engine import FuzzyEngine
 from ktrdr.execution.indicators.engine import IndicatorEngine
 from ktrdr.execution.market import Market, market_of
 from ktrdr.execution.metrics import confusion_matrix
 from ktrdr.execution.rows import Rows, in_range, rows_of
-from ktrdr.execution.seeds import numpy_generator
 
 HOLD = "HOLD"
 
@@ -80,16 +78,7 @@ class StoredModelUser:
             rows = rows.take(_are_test_rows(rows, trained))
         if not len(rows):
             raise NotEnoughData("no bar of the range has its features and a label: choose other dates or import bars")
-        evaluation = evaluate(
-            trained.model,
-            rows,
-            torch.from_numpy(np.ascontiguousarray(rows.features)),
-            labels,
-            baselines=trained.baselines,
-            classes=labeler.classes,
-            class_weights=trained.class_weights,
-            bootstrap=numpy_generator(trained.strategy.training.seed, "bootstrap"),
-        )
+        evaluation = trained.judge.evaluate(trained.model, rows, labels)
         return Evaluation(
             model=model_name,
             symbols=list(rows.symbols),

@@ -21,29 +21,39 @@ from ktrdr.execution.evaluation import Evaluation
 from ktrdr.execution.labels.base import Labels
 from ktrdr.execution.market import Market
 from ktrdr.execution.model_trainer import TrainingHistory
+from ktrdr.execution.models.classifier import Classifier
 from ktrdr.execution.rows import Rows
 from ktrdr.execution.splits import Split
 from ktrdr.execution.strategy.grammar import Strategy
 from ktrdr.execution.strategy.reading import resolved
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Report:
     """Everything a training has found out by the time its model is saved."""
 
     request: TrainingRequest
     strategy: Strategy
     market: Market
+    labels: Sequence[Labels]
     split: Split
     dropped: Mapping[str, int]
-    labels: Sequence[Labels]
     history: TrainingHistory
     evaluation: Evaluation
+    test_loss: float
     importance: dict[str, Any]
-    parameters: int
-    device: torch.device
+    model: Classifier
     threads: int
     seconds: Mapping[str, float]
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def test_metrics(self) -> dict[str, Any]:
+        """The evaluation's, with the loss that training minimised."""
+        return {**self.evaluation.metrics, "loss": self.test_loss}
 
     @property
     def documents(self) -> dict[str, dict[str, Any]]:
@@ -52,7 +62,7 @@ class Report:
             "config": {"strategy": resolved(self.strategy), "request": self.request.model_dump(exclude={"strategy"})},
             "metrics": {
                 "training_metrics": training_metrics(self.history),
-                "test_metrics": self.evaluation.metrics,
+                "test_metrics": self.test_metrics,
                 "per_symbol_metrics": self.evaluation.per_symbol,
             },
             "features": {
@@ -86,7 +96,7 @@ def training_result(report: Report, model_path: str) -> TrainingResult:
     return TrainingResult(
         model_path=model_path,
         training_metrics=training_metrics(report.history),
-        test_metrics=report.evaluation.metrics,
+        test_metrics=report.test_metrics,
         feature_names=report.strategy.feature_names,
         feature_importance=report.importance,
         per_symbol_metrics=report.evaluation.per_symbol,
@@ -117,7 +127,7 @@ def model_info(report: Report) -> dict[str, Any]:
         "architecture": report.strategy.model.architecture.model_dump(mode="json"),
         "features": len(report.strategy.feature_names),
         "classes": list(report.strategy.training.labels.classes),
-        "parameters": report.parameters,
+        "parameters": report.model.parameter_count,
         "device": f"{report.device.type} ({device_name(report.device)})",
     }
 

@@ -174,5 +174,5 @@ def _evaluated(request: TrainingRequest, result: TrainingResult, at: datetime) -
 def _broken(error: Exception) -> dict[str, Any]:
     return {
         "code": "internal_error",
-        "message": f"training broke on a mistake of the program ({type(error).__name__}): the log (log level ERROR) has the details",
+        "message": f"training broke on a mistake of the program ({type(error).__name__}); a log at level ERROR says where",
     }

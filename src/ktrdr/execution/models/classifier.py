@@ -37,6 +37,11 @@ class Classifier(nn.Module):
         return logits
 
     @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.normaliser.shift.device
+
+    @property
     def parameter_count(self) -> int:
         """Numbers that training changes."""
         return sum(parameter.numel() for parameter in self.parameters())
