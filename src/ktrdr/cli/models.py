@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ktrdr.cli.options import EndDate, Json, StartDate, Symbols, Timeframes, listed
-from ktrdr.cli.running import confirmed, interactive, run, usage
+from ktrdr.cli.running import confirmed, interactive, place, run, usage
 from ktrdr.cli.training import follow, show_plan, wanted_training
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def train(
         if dry_run:
             show_plan(await client.plan_training(wanted), as_json=as_json)
             return None
-        return await follow(client, wanted, as_json=as_json)
+        return await follow(client, wanted, place(context, models_dir), as_json=as_json)
 
     run(context, body, as_json=as_json, models_dir=models_dir)
 

@@ -9,6 +9,8 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -30,6 +32,27 @@ class Session:
 
     open_client: OpenClient
     options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a command found its home and its models, so that the commands it proposes find them too."""
+
+    home: Path | None = None
+    models_dir: Path | None = None
+
+    def command(self, words: str) -> str:
+        """`ktrdr` with these words, to be typed from the same folder."""
+        home = f"--home {quote(str(self.home))} " if self.home else ""
+        return f"ktrdr {home}{words}" + (f" --models-dir {quote(str(self.models_dir))}" if self.models_dir else "")
+
+
+HERE = Place()
+
+
+def place(context: typer.Context, models_dir: Path | None) -> Place:
+    """Where this command was told to look."""
+    return Place(home=context.obj.options.get("home"), models_dir=models_dir)
 
 
 def run(context: typer.Context, body: Body, *, as_json: bool = False, **options: Any) -> None:

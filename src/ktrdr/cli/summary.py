@@ -1,12 +1,15 @@
 """What a training or an evaluation says at its end, for a person: what, how good beside what, and what next."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ktrdr.cli.output import day, facts, minute, number, prose, show_notices, table
+from ktrdr.cli.running import HERE, Place
 
 if TYPE_CHECKING:
     from ktrdr.contracts.models import Evaluation
@@ -33,8 +36,8 @@ DROPPED = {
 }
 
 
-def show_training(screen: Console, result: "TrainingResult") -> None:
-    """The whole summary of a finished training."""
+def show_training(screen: Console, result: "TrainingResult", where: Place = HERE) -> None:
+    """The whole summary of a finished training; `where` its model lies, for the commands to try next."""
     screen.print()
     screen.print(trained_on(result))
     screen.print()
@@ -42,13 +45,18 @@ def show_training(screen: Console, result: "TrainingResult") -> None:
     prose(screen, verdict(result.test_metrics))
     screen.print()
     screen.print(confusion(result.test_metrics))
+    screen.print()
+    if len(result.per_symbol_metrics) > 1:
+        screen.print(by_symbol(result.per_symbol_metrics))
+        screen.print()
     screen.print(most_important(result.feature_importance))
+    screen.print()
     count = result.data_summary.get("test_evaluations")
     if isinstance(count, int) and count > 1:
         prose(screen, f"This test range has been judged {count} times: the more often, the less its numbers mean.")
     show_notices(screen, result.data_summary.get("notices", []))
     if result.model_path:
-        next_steps(screen, result.model_path)
+        next_steps(screen, result.model_path, where)
 
 
 def trained_on(result: "TrainingResult") -> Table:
@@ -66,6 +74,7 @@ def trained_on(result: "TrainingResult") -> Table:
         ("", f"a walk without direction or time limit gives {chance}" if chance else None),
         ("rows", f"{data.get('rows', 0):,}"),
         *parts,
+        ("", "worth: the rows without overlapping labels that they amount to" if parts else None),
         ("dropped", counted(data.get("dropped", {}), DROPPED)),
         ("purged", counted(data.get("purged", {}), {}, "labels that settle inside the next part")),
         (
@@ -100,6 +109,15 @@ def metrics_table(metrics: Mapping[str, Any], title: str, baselines: Mapping[str
     rows.add_row("[bold]model[/bold]", *(f"[bold]{number(metrics.get(name))}[/bold]" for name, _ in METRICS))
     for name, judge in (baselines or metrics.get("baselines", {})).items():
         rows.add_row(JUDGES.get(name, name), *(number(judge.get(key)) for key, _ in METRICS))
+    return rows
+
+
+def by_symbol(metrics: Mapping[str, Mapping[str, Any]]) -> Table:
+    """The model's metrics on the test rows of each symbol."""
+    columns = ["rows", *(label for _, label in METRICS)]
+    rows = table("symbol", *columns, right=columns, title="Test, by symbol")
+    for symbol, judged in metrics.items():
+        rows.add_row(symbol, number(judged.get("rows"), 0), *(number(judged.get(name)) for name, _ in METRICS))
     return rows
 
 
@@ -149,17 +167,17 @@ def most_important(importance: Mapping[str, Any], count: int = 5) -> Table:
     return rows
 
 
-def next_steps(screen: Console, model_path: str) -> None:
+def next_steps(screen: Console, model_path: str, where: Place) -> None:
     """The model's path and commands to try."""
-    name = "/".join(model_path.rstrip("/").split("/")[-2:])
-    screen.print(f"Model saved: [bold]{model_path}[/bold]", soft_wrap=True)
+    name = "/".join(Path(model_path).parts[-2:])
+    screen.print(f"Model saved: [bold]{escape(model_path)}[/bold]", soft_wrap=True)
     screen.print("Try next:")
-    for command, what in (
-        (f"ktrdr models show {name}", "settings, metrics, features"),
-        (f"ktrdr models test {name}", "on other dates or symbols"),
-        (f"ktrdr models predict {name}", "its newest signals"),
+    for words, what in (
+        (f"models show {name}", "settings, metrics, features"),
+        (f"models test {name}", "on other dates or symbols"),
+        (f"models predict {name}", "its newest signals"),
     ):
-        screen.print(f"  [cyan]{command}[/cyan]  [dim]{what}[/dim]", soft_wrap=True)
+        screen.print(f"  [cyan]{escape(where.command(words))}[/cyan]  [dim]{what}[/dim]", soft_wrap=True)
 
 
 def show_evaluation(screen: Console, evaluation: "Evaluation") -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ktrdr.cli.running import CANCELLED, DONE, FAILED
+from ktrdr.cli.running import CANCELLED, DONE, FAILED, Place
 
 if TYPE_CHECKING:
     from ktrdr.cli.progress import TrainingProgress
@@ -34,8 +34,8 @@ def wanted_training(
     )
 
 
-async def follow(client: "Client", wanted: "StartTraining", *, as_json: bool) -> int:
-    """Train to the end; the exit code says how it ended."""
+async def follow(client: "Client", wanted: "StartTraining", where: Place, *, as_json: bool) -> int:
+    """Train to the end; the exit code says how it ended. `where` finds the model again, in the commands proposed."""
     from ktrdr.cli.output import error_console
     from ktrdr.cli.progress import TrainingProgress
 
@@ -45,7 +45,7 @@ async def follow(client: "Client", wanted: "StartTraining", *, as_json: bool) ->
             async for state in client.watch(operation.operation_id):
                 operation = state
                 shown.show(operation)
-    return _end(operation, as_json=as_json)
+    return _end(operation, where, as_json=as_json)
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def _cancelled_by_ctrl_c(client: "Client", operation_id: str, shown: "TrainingPr
         loop.remove_signal_handler(signal.SIGINT)
 
 
-def _end(operation: "Operation", *, as_json: bool) -> int:
+def _end(operation: "Operation", where: Place, *, as_json: bool) -> int:
     from ktrdr.cli.output import console, error_console, print_json
     from ktrdr.cli.summary import show_training
     from ktrdr.contracts.operations import OperationStatus
@@ -89,7 +89,7 @@ def _end(operation: "Operation", *, as_json: bool) -> int:
     if as_json:
         print_json(operation)
     elif operation.status is OperationStatus.COMPLETED and operation.result is not None:
-        show_training(console(), operation.result)
+        show_training(console(), operation.result, where)
     elif operation.status is OperationStatus.CANCELLED:
         error_console().print(f"The training was cancelled; nothing was saved (operation {operation.operation_id}).")
     else:
