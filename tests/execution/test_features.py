@@ -1,0 +1,91 @@
+"""Features of several timeframes: the last bar closed by a row's close, never an open one, never a stale one."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support import HOUR, ROOT, random_bars
+
+from ktrdr.execution.data.bars import Bars
+from ktrdr.execution.data.importing import read_bars
+from ktrdr.execution.features.builder import FeatureBuilder, Series, last_closed
+from ktrdr.execution.features.columns import FeatureColumn
+from ktrdr.execution.fuzzy.engine import FuzzyEngine
+from ktrdr.execution.indicators.engine import IndicatorEngine
+from ktrdr.execution.indicators.library import Macd, Sma
+
+
+def with_gaps(bars: Bars, kept: list[bool]) -> Bars:
+    """The bars without those that `kept` leaves out."""
+    which = np.flatnonzero(np.resize(np.array(kept), len(bars)))
+    arrays = (getattr(bars, name)[which] for name in ("time", "open", "high", "low", "close", "volume"))
+    return Bars(bars.symbol, bars.timeframe, bars.calendar, *arrays)
+
+
+def slow_last_closed(base: Bars, other: Bars) -> list[int]:
+    """The definition, row by row."""
+    ratio, found = other.timeframe.length / base.timeframe.length, []
+    for row, decision in enumerate(base.closes):
+        closed = [bar for bar, close in enumerate(other.closes) if close <= decision]
+        if not closed:
+            found.append(-1)
+            continue
+        since = sum(1 for close in base.closes[: row + 1] if close > other.closes[closed[-1]])
+        found.append(closed[-1] if since <= 3 * max(1.0, ratio) else -1)
+    return found
+
+
+@given(
+    st.sampled_from(["5m", "1h", "4h", "1d"]),
+    st.lists(st.booleans(), min_size=3, max_size=12).filter(any),
+    st.lists(st.booleans(), min_size=3, max_size=12).filter(any),
+    st.integers(-30, 30),
+)
+def test_a_row_sees_the_last_closed_bar(timeframe: str, kept: list[bool], kept_base: list[bool], shift: int) -> None:
+    """With holes in both series, and with the other one beginning inside a bar, a day or after the base."""
+    count = {"5m": 300, "1h": 60, "4h": 20, "1d": 6}[timeframe]
+    base = with_gaps(random_bars(1, 60), kept_base)
+    other = with_gaps(random_bars(2, count, timeframe=timeframe), kept)
+    moved = Bars(
+        other.symbol, other.timeframe, other.calendar, other.time + shift * HOUR // 4,
+        other.open, other.high, other.low, other.close, other.volume,
+    )  # fmt: skip
+    assert last_closed(base, moved).tolist() == slow_last_closed(base, moved)
+
+
+def test_a_day_is_seen_only_once_it_has_closed() -> None:
+    """On real hours: the row that closes at midnight is the first to see the day."""
+    hourly = read_bars(ROOT / "examples" / "data" / "EURUSD_1h.csv.gz")[0]
+    day = 24 * HOUR
+    starts = np.unique(hourly.time // day * day)
+    daily = random_bars(3, len(starts), symbol="EURUSD", timeframe="1d")
+    daily = Bars(
+        "EURUSD", daily.timeframe, "24/7", starts, daily.open, daily.high, daily.low, daily.close, daily.volume
+    )
+    last = last_closed(hourly, daily)
+    seen = last >= 0
+    assert (daily.closes[last[seen]] <= hourly.closes[seen]).all()
+    inside = hourly.closes % day != 0
+    today = np.searchsorted(starts, hourly.time // day * day)
+    assert (last[inside & seen] < today[inside & seen]).all()
+
+
+def builder(columns: tuple[FeatureColumn, ...]) -> FeatureBuilder:
+    return FeatureBuilder(columns, IndicatorEngine({"macd": Macd(), "sma": Sma(period=3)}), FuzzyEngine())
+
+
+def test_history_counts_the_bars_of_the_timeframe_that_has_fewest() -> None:
+    hourly, slow = random_bars(1, 100), random_bars(2, 25, timeframe="4h")
+    columns = tuple(FeatureColumn(f"{name}_sma", name, "sma", None, "none") for name in ("1h", "4h"))
+    series = Series(symbol="TEST", base_timeframe="1h", bars={"1h": hourly, "4h": slow})
+    matrix = builder(columns).build(series)
+    assert matrix.history.tolist() == last_closed(hourly, slow).tolist()
+    assert np.isnan(matrix.values[:3, 1]).all()  # before the first bar of four hours has closed
+    np.testing.assert_array_equal(matrix.defined, np.isfinite(matrix.values).all(axis=1))
+
+
+@pytest.mark.parametrize(("reference", "output"), [("macd", "line"), ("macd.signal", "signal")])
+def test_a_bare_id_is_the_first_output(reference: str, output: str) -> None:
+    bars = random_bars(1, 80)
+    engine = IndicatorEngine({"macd": Macd()})
+    np.testing.assert_array_equal(engine.compute(bars, [reference])[reference], Macd().compute(bars)[output])
