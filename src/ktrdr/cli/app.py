@@ -37,7 +37,8 @@ def root(
         Path | None, typer.Option(help="Folder that holds strategies/, data/ and models/ (default: here).")
     ] = None,
     log_level: Annotated[
-        Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None, typer.Option(help="Log lines to write.")
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None,
+        typer.Option(case_sensitive=False, metavar="LEVEL", help="Log lines to write: debug, info, warning or error."),
     ] = None,
     log_format: Annotated[Literal["text", "json"] | None, typer.Option(help="How a log line looks.")] = None,
     log_file: Annotated[Path | None, typer.Option(help="Where log lines go (default: stderr).")] = None,

@@ -64,11 +64,9 @@ def list_series(context: typer.Context, as_json: Json = False) -> None:
         if not found:
             console().print("No bars are stored: import some with `ktrdr data import FILE`.")
             return None
-        rows = table("symbol", "timeframe", "bars", "from", "to", "calendar", "source", right=("bars",))
+        rows = table("symbol", "timeframe", "bars", "from", "to", "calendar", right=("bars",))
         for one in found:
-            rows.add_row(
-                one.symbol, one.timeframe, f"{one.bars:,}", day(one.start), day(one.end), one.calendar, one.source
-            )
+            rows.add_row(one.symbol, one.timeframe, f"{one.bars:,}", day(one.start), day(one.end), one.calendar)
         console().print(rows)
         return None
 
@@ -76,7 +74,12 @@ def list_series(context: typer.Context, as_json: Json = False) -> None:
 
 
 @app.command("show", epilog="Example:  ktrdr data show EURUSD 1h")
-def show_series(context: typer.Context, symbol: str, timeframe: str, as_json: Json = False) -> None:
+def show_series(
+    context: typer.Context,
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="Such as EURUSD.")],
+    timeframe: Annotated[str, typer.Argument(metavar="TIMEFRAME", help="Such as 1h.")],
+    as_json: Json = False,
+) -> None:
     """What is stored of a series, with its first and last bars."""
 
     async def body(client: "Client") -> int | None:
@@ -106,8 +109,8 @@ def show_series(context: typer.Context, symbol: str, timeframe: str, as_json: Js
 @app.command("check", epilog="Example:  ktrdr data check EURUSD 1h")
 def check_series(
     context: typer.Context,
-    symbol: Annotated[str | None, typer.Argument(help="The symbol (default: all series).")] = None,
-    timeframe: Annotated[str | None, typer.Argument(help="The timeframe.")] = None,
+    symbol: Annotated[str | None, typer.Argument(metavar="SYMBOL", help="The symbol (default: all series).")] = None,
+    timeframe: Annotated[str | None, typer.Argument(metavar="TIMEFRAME", help="The timeframe.")] = None,
     as_json: Json = False,
 ) -> None:
     """Look for what is odd in stored bars; exit code 1 if a training would be refused."""

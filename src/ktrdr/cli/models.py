@@ -1,6 +1,7 @@
 """`ktrdr models`: train, list, show, delete, test and predict."""
 
 import csv
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Models: train, list, show, test, predict, delete.", no_args_is_help=True)
 
-Model = Annotated[str, typer.Argument(help="STRATEGY/SYMBOL_TIMEFRAME_vN, or less where it is clear.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="STRATEGY/SYMBOL_TIMEFRAME_vN, or less where it is clear.")]
 ModelsDir = Annotated[Path | None, typer.Option("--models-dir", help="Folder of the models (default: models/).")]
 
 
-@app.command("train", epilog="Example:  ktrdr models train strategies/eurusd_momentum.yaml --start-date 2017-03-01")
+@app.command("train", epilog="Example:  ktrdr models train eurusd_momentum --start-date 2017-03-01")
 def train(
     context: typer.Context,
-    strategy: Annotated[str, typer.Argument(help="A strategy file, or a name in strategies/.")],
+    strategy: Annotated[str, typer.Argument(metavar="STRATEGY", help="A strategy file, or a name in strategies/.")],
     symbols: Symbols = None,
     timeframes: Timeframes = None,
     start_date: StartDate = None,
@@ -59,7 +60,7 @@ def train(
 @app.command("list", epilog="Example:  ktrdr models list eurusd_momentum")
 def list_models(
     context: typer.Context,
-    strategy: Annotated[str | None, typer.Argument(help="Only models of this strategy.")] = None,
+    strategy: Annotated[str | None, typer.Argument(metavar="STRATEGY", help="Only models of this strategy.")] = None,
     models_dir: ModelsDir = None,
     as_json: Json = False,
 ) -> None:
@@ -240,15 +241,17 @@ def _show_prediction(prediction: "Prediction") -> None:
         prose(screen, f"{prediction.model}: no bar in this range has all its features, so there is no signal.")
     rows = table("bar (UTC)", "known", "symbol", "signal", *classes, right=classes, title=prediction.model)
     colours = {"BUY": "green", "SELL": "red"}
+    days = any(one.known - one.time > timedelta(days=1) for one in prediction.signals)
     for one in prediction.signals:
         colour = colours.get(one.signal, "default")
         shares = [f"{one.probabilities[name]:.3f}" for name in classes]
         mark = "" if one.is_event else " (no event)"
-        rows.add_row(
-            minute(one.time), one.known.strftime("%H:%M"), one.symbol, f"[{colour}]{one.signal}[/]{mark}", *shares
-        )
+        known = minute(one.known)[0 if days else 11 :]
+        rows.add_row(minute(one.time), known, one.symbol, f"[{colour}]{one.signal}[/]{mark}", *shares)
     if prediction.signals:
         screen.print(rows)
+    if any(one.signal != max(one.probabilities, key=one.probabilities.__getitem__) for one in prediction.signals):
+        prose(screen, "HOLD also where the likeliest class is below the strategy's confidence threshold.")
     show_notices(screen, prediction.notices)
 
 

@@ -1,6 +1,7 @@
 """`ktrdr strategies`: list, show and validate strategy files."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -34,10 +35,15 @@ def list_strategies(context: typer.Context, as_json: Json = False) -> None:
         rows = table("name", "symbols", "timeframes", "labels", "model")
         for one in found:
             if one.error:
-                rows.add_row(one.name, f"[red]{escape(one.error)}[/red]", "", "", "")
+                rows.add_row(escape(one.name), "[red]cannot be used[/red]", "", "", "")
             else:
                 rows.add_row(one.name, ", ".join(one.symbols), ", ".join(one.timeframes), one.labels, one.model)
-        console().print(rows)
+        screen = console()
+        screen.print(rows)
+        for one in found:
+            if one.error:
+                screen.print(f"{escape(one.name)}: {escape(one.error)}")
+                screen.print(f"  [cyan]ktrdr strategies validate {escape(quote(one.path))}[/cyan]", soft_wrap=True)
         return None
 
     run(context, body, as_json=as_json)
@@ -46,7 +52,7 @@ def list_strategies(context: typer.Context, as_json: Json = False) -> None:
 @app.command("show", epilog="Example:  ktrdr strategies show eurusd_momentum")
 def show_strategy(
     context: typer.Context,
-    strategy: Annotated[str, typer.Argument(help="A name in strategies/, or a file.")],
+    strategy: Annotated[str, typer.Argument(metavar="STRATEGY", help="A name in strategies/, or a file.")],
     as_json: Json = False,
 ) -> None:
     """A strategy as it would be trained: inputs in their order, every default filled in."""
