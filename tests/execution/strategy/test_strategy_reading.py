@@ -256,6 +256,7 @@ def test_several_symbols_and_timeframes_make_features_in_order() -> None:
 
 def test_colliding_features_and_wrong_class_counts_are_refused() -> None:
     twice = changed("    timeframes: all", "    timeframes: all\n  - fuzzy_set: rsi")
+    assert (problems(twice)[0].path, problems(twice)[0].line) == ("nn_inputs", 14)
     assert "comes twice" in problems(twice)[0].found
     assert "3 classes" in problems(SMALL + "decisions: {num_classes: 2}\n")[0].expected
 
@@ -269,6 +270,13 @@ def test_unused_and_ineffective_keys_are_noticed_and_not_refused() -> None:
         "training.labels.label_lookahead is stored and has no effect",
         "scope is stored and has no effect",
     ]
+
+
+def test_raw_prices_of_several_symbols_are_noticed() -> None:
+    text = changed("{mode: single, symbol: EURUSD}", "{mode: multi_symbol, list: [EURUSD, GBPUSD]}")
+    raw = text.replace("type: RSI", "type: SMA").replace("- fuzzy_set: rsi", "- raw_indicator: rsi_14")
+    assert "unit of the price" in read(raw).notices()[0]
+    assert read(text).notices() == []
 
 
 def test_overrides_change_a_training_and_are_validated() -> None:

@@ -25,6 +25,8 @@ class Indicator(Component):
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("value",)
+    price_scaled: ClassVar[bool] = False
+    """Whether values grow with the price, so that they mean different things for different symbols."""
 
     @property
     @abstractmethod

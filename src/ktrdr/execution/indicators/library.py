@@ -40,6 +40,7 @@ class Sma(OfOneSeries):
     type: Literal["sma", "simplemovingaverage"] = "sma"
     period: Period = Field(default=20, validation_alias=also("period", "timeperiod"))
     outputs: ClassVar[tuple[str, ...]] = ("sma",)
+    price_scaled: ClassVar[bool] = True
 
     @property
     def lookback(self) -> int:
@@ -59,6 +60,7 @@ class Ema(OfOneSeries):
     type: Literal["ema", "exponentialmovingaverage"] = "ema"
     period: Period = Field(default=20, validation_alias=also("period", "timeperiod"))
     outputs: ClassVar[tuple[str, ...]] = ("ema",)
+    price_scaled: ClassVar[bool] = True
 
     @property
     def lookback(self) -> int:
@@ -80,6 +82,7 @@ class Macd(OfOneSeries):
     slow_period: Period = Field(default=26, validation_alias=also("slow_period", "slow", "slowperiod"))
     signal_period: Bars1 = Field(default=9, validation_alias=also("signal_period", "signal", "signalperiod"))
     outputs: ClassVar[tuple[str, ...]] = ("line", "signal", "histogram")
+    price_scaled: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _fast_is_faster(self) -> "Macd":
@@ -108,6 +111,7 @@ class Atr(OfPriceRange):
     type: Literal["atr"] = "atr"
     period: Bars1 = Field(default=14, validation_alias=also("period", "timeperiod"))
     outputs: ClassVar[tuple[str, ...]] = ("atr",)
+    price_scaled: ClassVar[bool] = True
 
     @property
     def lookback(self) -> int:
@@ -153,6 +157,7 @@ class BollingerBands(OfOneSeries):
     period: Period = Field(default=20, validation_alias=also("period", "timeperiod"))
     multiplier: Positive = 2.0
     outputs: ClassVar[tuple[str, ...]] = ("upper", "middle", "lower")
+    price_scaled: ClassVar[bool] = True
 
     @property
     def lookback(self) -> int:

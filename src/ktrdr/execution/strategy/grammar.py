@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ktrdr.execution.component import Section, refusal
-from ktrdr.execution.data.timeframes import parse_timeframe
 from ktrdr.execution.features.columns import FeatureColumn
 from ktrdr.execution.indicators.engine import split
 from ktrdr.execution.models.library import AnyModel, Mlp
@@ -163,10 +162,12 @@ class Strategy(Section):
         ):
             if written is not None:
                 notices.append(f"{path} is stored and has no effect")
+        if len(self.symbols) > 1:
+            notices += [
+                f"{column.name} is in the unit of the price, which differs between symbols that share one scaler"
+                for column in self.columns()
+                if column.membership is None and self.indicators[column.indicator].price_scaled
+            ]
         if self.decisions.cost_model and "min_edge_multiplier" in self.decisions.cost_model.model_fields_set:
             notices.append("decisions.cost_model.min_edge_multiplier has no effect in classification")
         return notices
-
-    def lengths(self) -> dict[str, float]:
-        """Seconds of each timeframe; months count 30 days."""
-        return {name: float(parse_timeframe(name).seconds or 30 * 86_400) for name in self.timeframes}

@@ -12,7 +12,7 @@ from ktrdr.errors import Problem
 from ktrdr.execution.component import Section
 from ktrdr.execution.strategy.grammar import Strategy
 
-_PATH_IN_MESSAGE = re.compile(r"^([a-z_]+(?:\.[A-Za-z0-9_-]+)+): (.*)$", re.DOTALL)
+_PATH_IN_MESSAGE = re.compile(rf"^((?:{'|'.join(Strategy.model_fields)})(?:\.[A-Za-z0-9_-]+)*): (.*)$", re.DOTALL)
 
 _EXPECTED = {
     "int_type": "a whole number",
