@@ -1,5 +1,7 @@
 """The progress of a training on stderr: a live bar in a terminal, sparse lines elsewhere."""
 
+from collections.abc import Callable
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -17,12 +19,18 @@ STAGES = ((1, "Preparing features and labels"), (8, "Training"), (9, "Judging an
 class TrainingProgress:
     """Shows each state of an operation; a context manager, so that the bar is put away whatever happens."""
 
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+    def __init__(
+        self, console: Console, *, quiet: bool = False, every: float = 30.0, clock: Callable[[], float] = monotonic
+    ) -> None:
+        """Outside a terminal a long training writes its numbers once in `every` seconds."""
         self._console = console
+        self._every = every
+        self._clock = clock
+        self._told_at = clock()
         self._quiet = quiet
         self._untold = list(STAGES)
         self._live = None if quiet or not console.is_terminal else _live(console)
-        self._task = self._live.add_task("Starting", total=1.0, left="") if self._live else None
+        self._task = self._live.add_task("Starting", total=1.0) if self._live else None
 
     def __enter__(self) -> Self:
         if self._live:
@@ -47,18 +55,25 @@ class TrainingProgress:
         if progress is None:
             self._tell(1)
             return
-        heading = f"Step {progress.phase.number}/{STEPS} {progress.phase.heading}"
+        left = "" if progress.eta_seconds is None else f"{time_left(progress.eta_seconds)} left"
+        said = ", ".join(part for part in (numbers(operation), left) if part)
         if self._live and self._task is not None:
-            left = "" if progress.eta_seconds is None else f"{progress.eta_seconds:.0f} s left"
-            said = f"{heading}\n{numbers(operation)}"  # two lines, so that 80 columns hold it all
-            self._live.update(self._task, description=said, completed=progress.fraction, left=left)
+            heading = f"Step {progress.phase.number}/{STEPS} {progress.phase.heading}"
+            two_lines = f"{heading}\n{said}"  # so that 80 columns hold it all
+            self._live.update(self._task, description=two_lines, completed=progress.fraction)
         else:
-            self._tell(progress.phase.number)
+            self._tell(progress.phase.number, said)
 
-    def _tell(self, step: int) -> None:
-        """Every stage that has begun by this step and was not told yet."""
-        while self._untold and self._untold[0][0] <= step and not self._live:
+    def _tell(self, step: int, said: str = "") -> None:
+        """Every stage that has begun by this step and was not told yet; now and then, how far it is."""
+        if self._live:
+            return
+        while self._untold and self._untold[0][0] <= step:
             self._console.print(f"{self._untold.pop(0)[1]}…")
+            self._told_at = self._clock()
+        if said and self._clock() - self._told_at >= self._every:
+            self._console.print(f"  {said}", soft_wrap=True)
+            self._told_at = self._clock()
 
     def say(self, message: str) -> None:
         """A line above the bar; also where no progress is shown."""
@@ -77,13 +92,19 @@ def numbers(operation: "Operation") -> str:
     return " ".join(parts)
 
 
+def time_left(seconds: float) -> str:
+    """`40 s`, `12 min` or `3.5 h`: as exact as an estimate is."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 def _live(console: Console) -> Progress:
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
         BarColumn(bar_width=12),
         TaskProgressColumn(),
-        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.description}"),  # last, so that the bar stays where it is
         console=console,
         transient=True,
     )
