@@ -73,7 +73,12 @@ class BarRepository(Protocol):
         timeframe: str | None = None,
         timezone: str | None = None,
         calendar: str | None = None,
+        date_order: Literal["day", "month"] | None = None,
         accept_jumps: bool = False,
         replace: bool = False,
     ) -> CheckReport:
-        """Read a CSV or Parquet file into the store and say what was found; what is not given is detected."""
+        """Read a CSV or Parquet file into the store and say what was found; what is not given is detected.
+
+        `date_order` is for dates such as 01/02/2017 that the whole column leaves open. Raises Conflict when other bars
+        of the series are stored and `replace` is not said.
+        """

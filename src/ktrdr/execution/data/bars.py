@@ -3,7 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import numpy as np
@@ -48,11 +48,21 @@ class Bars:
             *(np.ascontiguousarray(getattr(self, c)[which]) for c in COLUMNS),
         )
 
+    def span(self, start: datetime | None, end: datetime | None) -> slice:
+        """Where the bars lie whose open stamps are in [start, end); None: no bound."""
+        first = 0 if start is None else int(np.searchsorted(self.time, microseconds(start)))
+        last = len(self) if end is None else int(np.searchsorted(self.time, microseconds(end)))
+        return slice(first, max(first, last))
+
+    def between(self, start: datetime | None, end: datetime | None) -> "Bars":
+        """The bars whose open stamps are in [start, end)."""
+        return self.rows(self.span(start, end))
+
     def digest(self) -> str:
         """The sha256 of symbol, timeframe and column bytes: equal bars have equal digests, however they are stored."""
         sha = hashlib.sha256(f"{self.symbol} {self.timeframe.name}\n".encode())
         for column in COLUMNS:
-            sha.update(np.ascontiguousarray(getattr(self, column)).tobytes())
+            sha.update(np.ascontiguousarray(getattr(self, column)).data)
         return sha.hexdigest()
 
 
@@ -63,16 +73,17 @@ def check_symbol(name: str) -> str:
     hint = f", such as {name.replace('/', '')}" if re.fullmatch(r"[A-Za-z]{3}/[A-Za-z]{3}", name) else ""
     raise InvalidName(
         f"the symbol {name!r} has characters that a name may not have: use letters, digits and _ - . ^ ="
-        f" (at most 32, no leading dot, no '..'){hint}"
+        f" (at most 32, a letter, a digit or ^ first, no '..'){hint}"
     )
 
 
 def microseconds(instant: datetime) -> int:
-    """An instant as microseconds UTC."""
+    """An instant as microseconds UTC; one without a zone is meant in UTC."""
+    instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant
     delta = instant.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 
 def instant(stamp: int | np.int64) -> datetime:
     """Microseconds UTC as an instant."""
-    return datetime.fromtimestamp(int(stamp) / 1e6, UTC)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(stamp))

@@ -23,16 +23,30 @@ def check_calendar(name: str) -> str:
 
 
 def detect_calendar(time: NDArray[np.int64], timeframe: Timeframe) -> str:
-    """The calendar that open stamps look like: weekends traded, whole weekdays, or an exchange's hours."""
+    """The calendar that open stamps look like: weekends traded; whole weekdays, or days when New York's exchanges are
+    shut; else New York's hours."""
     stamps = pl.Series(time).cast(pl.Datetime("us", "UTC"))
     weekdays = stamps.dt.weekday().to_numpy()
-    if (weekdays == 6).mean() > 0.05:
+    if (weekdays == 6).mean() > 0.05 and timeframe.length <= DAY:
         return ALWAYS
     if timeframe.length >= DAY:
-        return FX if (weekdays == 7).mean() > 0.02 else US_EQUITIES
-    busiest = int(timeframe.length) or 1
-    hours = stamps.dt.hour().n_unique()
-    return FX if hours * 3_600 >= min(20 * 3_600, busiest * 20) and hours >= 12 else US_EQUITIES
+        return FX if (weekdays == 7).mean() > 0.02 or _trades_on_holidays(time) else US_EQUITIES
+    step = int(timeframe.length) * SECOND
+    local = stamps.dt.convert_time_zone("America/New_York").dt.replace_time_zone(None).to_physical().to_numpy()
+    times, counts = np.unique(local % (DAY * SECOND) // step, return_counts=True)
+    usual = times[counts > counts.max() / 4]
+    return FX if len(usual) * timeframe.length >= 20 * 3_600 else US_EQUITIES
+
+
+def _trades_on_holidays(time: NDArray[np.int64]) -> bool:
+    """Whether most weekdays on which New York's exchanges are shut have a bar."""
+    first, last = (np.datetime64(int(stamp), "us").astype("datetime64[D]") for stamp in (time[0], time[-1]))
+    exchange = exchange_calendars.get_calendar(US_EQUITIES, start=str(first - 7), end=str(last + 7))
+    sessions = exchange.schedule.index.to_numpy().astype("datetime64[D]")
+    days = np.arange(first, last + 1)
+    shut = np.setdiff1d(days[np.is_busday(days)], sessions)
+    traded = np.isin(shut, time.astype("datetime64[us]").astype("datetime64[D]"))
+    return len(shut) >= 2 and bool(traded.mean() > 0.5)
 
 
 def expected_opens(time: NDArray[np.int64], timeframe: Timeframe, calendar: str) -> NDArray[np.int64]:

@@ -65,10 +65,20 @@ def check(bars: Bars) -> list[Finding]:
 
 def _off_step(bars: Bars) -> Finding | None:
     step = int(bars.timeframe.length) * SECOND
-    if bars.timeframe.seconds is None or bars.timeframe.length > 86_400 or len(bars) < 2:
+    if bars.timeframe.seconds is None or bars.timeframe.length > 86_400 or len(bars) < 3:
         return None
-    short = np.flatnonzero(np.diff(bars.time) < step) + 1
-    return _found("time_step", "error", bars, short, f"bars open less than {bars.timeframe.name} after the one before")
+    steps = np.diff(bars.time)
+    shift = 3_600 * SECOND if bars.timeframe.length == 86_400 else 0  # a local midnight moves with the summer time
+    short = np.flatnonzero(steps < step - shift) + 1
+    if len(short):
+        message = f"bars open less than {bars.timeframe.name} after the one before"
+        return _found("time_step", "error", bars, short, message)
+    found, counts = np.unique(steps, return_counts=True)
+    commonest = int(found[counts.argmax()])
+    if commonest == step:
+        return None
+    message = f"steps are longer than {bars.timeframe.name}: most are {commonest // SECOND} seconds"
+    return _found("time_step", "warning", bars, np.flatnonzero(steps > step) + 1, message)
 
 
 def _against_calendar(bars: Bars) -> list[Finding | None]:

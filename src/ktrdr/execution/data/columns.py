@@ -1,7 +1,11 @@
 """Which column of a file is what: names in any spelling, separators, files without a heading."""
 
+import gzip
 import io
+import re
+import zlib
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -9,52 +13,69 @@ import polars as pl
 from ktrdr.errors import DataRefused
 
 SPELLINGS = {
-    "time": ("time", "date", "datetime", "timestamp", "gmttime", "utctime", "opentime", "datetimeutc", "t", "ts"),
+    "time": (
+        *("time", "date", "datetime", "timestamp", "gmttime", "utctime", "localtime", "opentime", "datetimeutc"),
+        *("dateutc", "dateandtime", "timestamputc", "unixtime", "unix", "epoch", "t", "ts"),
+    ),
     "clock": ("clock", "hour", "timeofday"),
     "open": ("open", "o", "openprice"),
     "high": ("high", "h", "highprice", "max"),
     "low": ("low", "l", "lowprice", "min"),
     "close": ("close", "c", "closeprice", "last", "price"),
-    "adjusted": ("adjclose", "adjustedclose", "closeadj", "adjcloseprice"),
+    "adjusted": ("adjclose", "adjustedclose", "closeadj", "closeadjusted", "adjcloseprice"),
     "volume": ("volume", "vol", "v", "tickvol", "tickvolume", "realvolume"),
 }
 NEEDED = ("time", "open", "high", "low", "close")
+_NOTHING = ["", "NaN", "nan", "null", "NULL", "None", "N/A", "n/a", "-"]
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """A CSV (also gzipped) or Parquet file as texts and numbers, columns named as in `SPELLINGS`."""
+    """A CSV (also gzipped; UTF-8 or UTF-16) or Parquet file, columns named as in `SPELLINGS`; those of a CSV are texts.
+
+    Raises DataRefused when it cannot be read as a table, has no rows, or lacks a column.
+    """
     try:
         frame = pl.read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path)
     except FileNotFoundError:
         raise DataRefused(f"there is no file {path}") from None
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        raise DataRefused(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from None
+    except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error, UnicodeError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataRefused(f"{path} cannot be read as a table of bars, CSV or Parquet: {reason}") from None
     if frame.is_empty():
         raise DataRefused(f"{path} has no rows")
     return _named(frame, path)
 
 
 def _read_csv(path: Path) -> pl.DataFrame:
-    content = pl.read_csv(  # one column of whole lines: polars unpacks gzip and checks the encoding
-        path, has_header=False, separator="\x01", quote_char=None, truncate_ragged_lines=True
-    ).to_series()
-    lines = [str(line) for line in content.head(5)]
-    separator = max(",;\t|", key=lambda mark: min((line.count(mark) for line in lines), default=0))
+    """Every column as text: a time of day such as 000500 keeps its zeros, and a bad price can be shown."""
+    content = path.read_bytes()
+    if content.startswith(b"\x1f\x8b"):
+        content = gzip.decompress(content)
+    utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    text = content.decode("utf-16" if utf16 else "utf-8-sig")
+    lines = list(islice((line for line in text[:20_000].splitlines() if line.strip()), 5))
+    if not lines:
+        raise DataRefused(f"{path} has no rows")
+    separator = max(",;\t|", key=lambda mark: min(line.count(mark) for line in lines))
     heading = any(part.strip().strip("<>\"'").isidentifier() for part in lines[0].split(separator))
-    text = "\n".join(content.to_list()).lstrip("\ufeff")
     frame = pl.read_csv(
-        io.StringIO(text),
+        io.BytesIO(text.lstrip().encode()),
         separator=separator,
         has_header=heading,
-        infer_schema_length=None,
-        null_values=["", "NaN", "null"],
+        infer_schema=False,
+        null_values=_NOTHING,
+        truncate_ragged_lines=True,
     )
-    return frame if heading else _without_heading(frame, path)
+    frame = frame.with_columns(pl.all().str.strip_chars())
+    frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    return frame if heading or frame.is_empty() else _without_heading(frame, path)
 
 
 def _without_heading(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     """time, open, high, low, close, volume in their usual order; a date and a time of day in two columns before."""
-    two = frame.width > 1 and frame.dtypes[1] == pl.String
+    first, second = (str(frame[0, at]) if at < frame.width else "" for at in (0, 1))
+    dated = re.fullmatch(r"\d{8}", first) and re.fullmatch(r"\d{4}(\d\d)?", second)
+    two = dated or re.match(r"\d{1,2}:\d\d", second)
     names = ["time", "clock"] if two else ["time"]
     names += ["open", "high", "low", "close", "volume"]
     if frame.width < len(names) - 1:

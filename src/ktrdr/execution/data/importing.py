@@ -1,4 +1,8 @@
-"""From a CSV or Parquet file to bars: columns, times, symbol, timeframe and calendar are detected, oddities counted."""
+"""From a CSV or Parquet file to bars: columns, times, symbol, timeframe and calendar are detected, oddities counted.
+
+What is detected can be wrong, so that each of it can be said instead; a file that leaves it open is refused with a
+sentence, never guessed.
+"""
 
 import re
 from pathlib import Path
@@ -7,15 +11,18 @@ import numpy as np
 import polars as pl
 
 from ktrdr.contracts.bars import Finding
-from ktrdr.errors import DataRefused, InvalidRequest, KtrdrError
+from ktrdr.errors import DataRefused, InvalidRequest
 from ktrdr.execution.data.bars import PRICES, Bars, check_symbol
 from ktrdr.execution.data.calendars import check_calendar, detect_calendar
 from ktrdr.execution.data.checks import clean
 from ktrdr.execution.data.columns import read_table
 from ktrdr.execution.data.timeframes import SECOND, Timeframe, parse_timeframe
-from ktrdr.execution.data.times import open_stamps
+from ktrdr.execution.data.times import DateOrder, open_stamps
+from ktrdr.execution.data.zones import clock_findings
 
-_COMMON = ("1m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", "1d", "1w")
+_ENDINGS = re.compile(r"(\.(csv|txt|tsv|gz|parquet|pq))+$", re.IGNORECASE)
+_SERIES = re.compile(r"(.+?)[_\- ]([1-9]\d?(?:m|h|d|w|mo|min))(?:[_\- ].*)?", re.IGNORECASE)
+_COMMON = ("1m", "2m", "3m", "5m", "10m", "15m", "30m", "1h", "2h", "3h", "4h", "6h", "8h", "12h", "1d", "1w")
 
 
 def read_bars(
@@ -25,10 +32,15 @@ def read_bars(
     timeframe: str | None = None,
     timezone: str | None = None,
     calendar: str | None = None,
+    date_order: DateOrder | None = None,
 ) -> tuple[Bars, list[Finding]]:
-    """The bars of a file and everything that was found on the way; what is not given is detected."""
+    """The bars of a file and everything that was found on the way; what is not given is detected.
+
+    Raises DataRefused when the file cannot be read for certain, InvalidRequest and InvalidName when what is said, or
+    its name, cannot be.
+    """
     table = read_table(path)
-    stamps, findings = open_stamps(table, timezone)
+    stamps, findings = open_stamps(table, timezone, date_order)
     frame = table.with_columns(stamps.alias("time")).drop("clock", strict=False).filter(pl.col("time").is_not_null())
     frame, adjusted = _adjusted(_numbers(frame, path))
     frame, dropped = clean(frame)
@@ -39,18 +51,22 @@ def read_bars(
     columns = [np.ascontiguousarray(frame[column].to_numpy(), dtype=np.float64) for column in (*PRICES, "volume")]
     market = check_calendar(calendar) if calendar else detect_calendar(time, length)
     bars = Bars(name, length, market, time, *columns)
-    return bars, [*findings, *adjusted, *dropped, *_other_zone(bars, timezone)]
+    return bars, [*findings, *adjusted, *dropped, *clock_findings(bars, timezone), *_otherwise_named(path, bars)]
 
 
 def _numbers(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     if "volume" not in frame.columns:
         frame = frame.with_columns(pl.lit(0.0).alias("volume"))
     numbers = [name for name in frame.columns if name != "time"]
-    try:
-        frame = frame.with_columns(pl.col(numbers).cast(pl.Float64))
-    except pl.exceptions.PolarsError:
-        raise DataRefused(f"{path} has prices that are no numbers: use a point for decimals") from None
-    return frame.with_columns(pl.col("volume").fill_null(0.0).fill_nan(0.0))
+    read = frame.with_columns(pl.col(numbers).cast(pl.Float64, strict=False))
+    for name in numbers:
+        bad = frame[name].filter(read[name].is_null() & frame[name].is_not_null())
+        if len(bad):
+            raise DataRefused(
+                f"{path} has {len(bad)} values in {name} that are no numbers, such as {bad[0]!r}:"
+                " write them with a point for decimals and no mark for thousands"
+            )
+    return read.with_columns(pl.col("volume").fill_null(0.0).fill_nan(0.0))
 
 
 def _adjusted(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]]:
@@ -66,39 +82,39 @@ def _adjusted(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]]:
 
 
 def _identity(path: Path, frame: pl.DataFrame, symbol: str | None, timeframe: str | None) -> tuple[str, Timeframe]:
-    """Symbol and timeframe: given, or of the file's name (EURUSD_1h.csv), the timeframe else of the commonest step."""
-    stem = path.name.split(".")[0]
-    parts = [part for part in re.split(r"[_\- ]+", stem) if part]
-    lengths = {part for part in parts if _timeframe_or_none(part)}
-    own = symbol or next((part for part in parts if part not in lengths), stem)
+    """Symbol and timeframe: given, or the symbol of the file's name and the timeframe of the commonest step."""
+    name = check_symbol(symbol or symbol_of(path))
     steps = frame["time"].diff().drop_nulls().dt.total_microseconds()
-    step = int(steps.mode().sort()[0])
-    if timeframe:
-        return check_symbol(own), parse_timeframe(timeframe)
-    detected = next((name for name in _COMMON if parse_timeframe(name).seconds == step // SECOND), None)
-    if 27 * 86_400 <= step // SECOND <= 31 * 86_400:
-        detected = "1M"
-    if detected is None:
-        raise InvalidRequest(f"the bars of {path} are {step // SECOND} seconds apart: say --timeframe, such as 1h")
-    return check_symbol(own), parse_timeframe(detected)
+    step = int(steps.mode().sort()[0]) // SECOND
+    detected = _of_step(step)
+    said = parse_timeframe(timeframe) if timeframe else detected
+    if said is None:
+        raise InvalidRequest(f"the bars of {path} are {step} seconds apart: say --timeframe, such as 1h")
+    if detected and detected < said:
+        raise InvalidRequest(
+            f"the bars of {path} are {detected.name} apart, so they are no {said.name} bars:"
+            f" say --timeframe {detected.name}"
+        )
+    return name, said
 
 
-def _timeframe_or_none(text: str) -> Timeframe | None:
-    if not text[0].isdigit():
-        return None
-    try:
-        return parse_timeframe(text)
-    except KtrdrError:
-        return None
+def _of_step(seconds: int) -> Timeframe | None:
+    if 27 * 86_400 <= seconds <= 31 * 86_400:
+        return parse_timeframe("1M")
+    return next((one for one in map(parse_timeframe, _COMMON) if one.seconds == seconds), None)
 
 
-def _other_zone(bars: Bars, timezone: str | None) -> list[Finding]:
-    """Hours that look like New York's own clock, in a file whose times were taken as UTC."""
-    if timezone is not None or bars.calendar != "XNYS" or bars.timeframe.length >= 86_400:
+def symbol_of(path: Path) -> str:
+    """EURUSD of EURUSD_1h.csv.gz: the file's name up to a timeframe in it, or all of it (BTC-USD.csv)."""
+    stem = _ENDINGS.sub("", path.name)
+    named = _SERIES.fullmatch(stem)
+    return named[1] if named else stem
+
+
+def _otherwise_named(path: Path, bars: Bars) -> list[Finding]:
+    """A warning when the file's name tells another timeframe than the one its bars have."""
+    named = _SERIES.fullmatch(_ENDINGS.sub("", path.name))
+    if not named or parse_timeframe(named[2]) == bars.timeframe:
         return []
-    seconds = bars.time // SECOND % 86_400
-    begins, ends = int(np.quantile(seconds, 0.02)), int(np.quantile(seconds, 0.98))
-    if not (9 * 3_600 <= begins <= 10 * 3_600 and ends <= 16 * 3_600):
-        return []
-    message = "bars look stamped in New York time but were read as UTC: import again with --timezone America/New_York"
-    return [Finding(check="timezone", severity="warning", count=len(bars), message=message)]
+    message = f"bars are {bars.timeframe.name} bars by their steps, although the file's name says {named[2]}"
+    return [Finding(check="timeframe", severity="warning", count=len(bars), message=message)]

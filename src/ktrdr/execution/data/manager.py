@@ -2,49 +2,45 @@
 
 from datetime import datetime
 
-import numpy as np
-
 from ktrdr.errors import DataNotFound, DataRefused
-from ktrdr.execution.data.bars import Bars, instant, microseconds
+from ktrdr.execution.data.bars import Bars, instant
 from ktrdr.execution.data.jumps import split_like_jumps
 from ktrdr.execution.data.store import BarStore, described_range
 from ktrdr.execution.data.timeframes import parse_timeframe
 
 
 class DataManager:
-    """Reads stored bars. Bars at or after an end are never among them."""
+    """Reads stored bars. Bars at or after an end are never among them.
+
+    Both ways to load raise DataNotFound when no bar is stored there, and DataRefused when a price jumps in the range as
+    at a share split that was not adjusted (unless the import accepted it) or the stored file is damaged.
+    """
 
     def __init__(self, store: BarStore) -> None:
         self._store = store
 
     def load(self, symbol: str, timeframe: str, *, start: datetime | None, end: datetime | None, history: int) -> Bars:
-        """The bars of [start, end) and up to `history` bars before them.
-
-        Raises DataNotFound when none is stored, DataRefused when a price jumps as at a split that was not adjusted.
-        """
+        """The bars of [start, end), by open stamp, and up to `history` bars before them, where stored."""
         bars = self._store.load(symbol, parse_timeframe(timeframe))
-        first = 0 if start is None else int(np.searchsorted(bars.time, microseconds(start)))
-        if first >= self._until(bars, end):
-            self._nothing_there(bars, start, end)
-        return self._checked(bars.rows(slice(max(0, first - history), self._until(bars, end))))
+        asked = bars.span(start, end)
+        if asked.start == asked.stop:
+            raise self._nothing_there(bars, start, end)
+        return self._checked(bars.rows(slice(max(0, asked.start - history), asked.stop)))
 
     def load_from(self, symbol: str, timeframe: str, first_us: int | None, end: datetime | None) -> Bars:
         """The bars from the open stamp `first_us` (microseconds UTC; None: the first stored) up to `end`."""
         bars = self._store.load(symbol, parse_timeframe(timeframe))
-        first = 0 if first_us is None else int(np.searchsorted(bars.time, first_us))
-        if first >= self._until(bars, end):
-            self._nothing_there(bars, None if first_us is None else instant(first_us), end)
-        return self._checked(bars.rows(slice(first, self._until(bars, end))))
+        start = None if first_us is None else instant(first_us)
+        asked = bars.span(start, end)
+        if asked.start == asked.stop:
+            raise self._nothing_there(bars, start, end)
+        return self._checked(bars.rows(asked))
 
-    @staticmethod
-    def _until(bars: Bars, end: datetime | None) -> int:
-        return len(bars) if end is None else int(np.searchsorted(bars.time, microseconds(end)))
-
-    def _nothing_there(self, bars: Bars, start: datetime | None, end: datetime | None) -> None:
+    def _nothing_there(self, bars: Bars, start: datetime | None, end: datetime | None) -> DataNotFound:
         asked = f"from {start:%Y-%m-%d %H:%M}" if start else "from the beginning"
         asked += f" to {end:%Y-%m-%d %H:%M}" if end else " on"
         stored = described_range(self._store.facts(bars.symbol, bars.timeframe))
-        raise DataNotFound(
+        return DataNotFound(
             f"there are no {bars.timeframe.name} bars of {bars.symbol} {asked}: stored are {stored};"
             " choose other dates or import more bars"
         )

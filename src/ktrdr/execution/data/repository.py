@@ -4,15 +4,17 @@ import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesInfo
-from ktrdr.errors import Conflict, DataRefused
-from ktrdr.execution.data.bars import Bars, instant, microseconds
+from ktrdr.errors import DataRefused
+from ktrdr.execution.data.bars import Bars, instant
 from ktrdr.execution.data.checks import check
 from ktrdr.execution.data.importing import read_bars
-from ktrdr.execution.data.store import BarStore, SeriesFacts, described_range, facts_of
+from ktrdr.execution.data.store import BarStore, SeriesFacts, facts_of
 from ktrdr.execution.data.timeframes import Timeframe, parse_timeframe
+from ktrdr.execution.data.times import DateOrder
+from ktrdr.logs import get_logger
+
+_log = get_logger("data")
 
 
 class StoredBars:
@@ -22,7 +24,13 @@ class StoredBars:
         self._store = store
 
     def series(self) -> list[SeriesInfo]:
-        return [self._info(symbol, frame, self._store.facts(symbol, frame)) for symbol, frame in self._store.series()]
+        found = []
+        for symbol, frame in self._store.series():
+            try:
+                found.append(self._info(symbol, frame, self._store.facts(symbol, frame)))
+            except DataRefused as error:  # one foreign file does not hide the others
+                _log.warning("series left out of the list", reason=str(error))
+        return found
 
     def describe(self, symbol: str, timeframe: str) -> SeriesInfo:
         frame = parse_timeframe(timeframe)
@@ -34,17 +42,13 @@ class StoredBars:
         return _as_values(head), _as_values(tail)
 
     def count(self, symbol: str, timeframe: str, start: datetime | None, end: datetime | None) -> int:
-        time = self._store.load(symbol, parse_timeframe(timeframe)).time
-        first = 0 if start is None else int(np.searchsorted(time, microseconds(start)))
-        last = len(time) if end is None else int(np.searchsorted(time, microseconds(end)))
-        return max(0, last - first)
+        asked = self._store.load(symbol, parse_timeframe(timeframe)).span(start, end)
+        return int(asked.stop - asked.start)
 
     def check(self, symbol: str, timeframe: str) -> CheckReport:
         """What the import found and what the bars look like now."""
         frame = parse_timeframe(timeframe)
         facts, bars = self._store.facts(symbol, frame), self._store.load(symbol, frame)
-        if bars.digest() != facts.digest:
-            raise DataRefused(f"the stored bars of {symbol} {frame.name} are not those imported: import them again")
         imported = [Finding.model_validate(finding) for finding in facts.findings]
         findings = [*imported, *_accepted(check(bars), facts.jumps_accepted)]
         return CheckReport(series=self._info(symbol, frame, facts), findings=findings)
@@ -57,12 +61,14 @@ class StoredBars:
         timeframe: str | None = None,
         timezone: str | None = None,
         calendar: str | None = None,
+        date_order: DateOrder | None = None,
         accept_jumps: bool = False,
         replace: bool = False,
     ) -> CheckReport:
-        """Store the bars of a file. The same bars again change nothing; other ones need `replace`."""
-        bars, findings = read_bars(path, symbol=symbol, timeframe=timeframe, timezone=timezone, calendar=calendar)
-        self._refuse_overwriting(bars, replace)
+        """Store the bars of a file. The same bars again change no bar; other ones need `replace` (else: Conflict)."""
+        bars, findings = read_bars(
+            path, symbol=symbol, timeframe=timeframe, timezone=timezone, calendar=calendar, date_order=date_order
+        )
         facts = facts_of(
             bars,
             source=path.name,
@@ -71,21 +77,11 @@ class StoredBars:
             jumps_accepted=accept_jumps,
             findings=[finding.model_dump() for finding in findings],
         )
-        self._store.save(bars, facts)
+        self._store.save(bars, facts, overwrite=replace)
         return CheckReport(
             series=self._info(bars.symbol, bars.timeframe, facts),
             findings=[*findings, *_accepted(check(bars), accept_jumps)],
         )
-
-    def _refuse_overwriting(self, bars: Bars, replace: bool) -> None:
-        if replace or not self._store.path(bars.symbol, bars.timeframe).is_file():
-            return
-        stored = self._store.facts(bars.symbol, bars.timeframe)
-        if stored.digest != bars.digest():
-            raise Conflict(
-                f"other {bars.timeframe.name} bars of {bars.symbol} are stored already ({described_range(stored)},"
-                f" from {stored.source}): say --replace to put these in their place"
-            )
 
     def _info(self, symbol: str, timeframe: Timeframe, facts: SeriesFacts) -> SeriesInfo:
         return SeriesInfo(

@@ -1,18 +1,24 @@
-"""BarStore: one Parquet file a series, written whole or not at all, with what is known of it in its metadata."""
+"""BarStore: one Parquet file a series, written whole or not at all, with what is known of it in its metadata.
+
+A writer holds the lock of its symbol, writes a hidden file beside and renames it; readers need no lock. What is read is
+proven by its digest: Parquet itself hands out damaged prices without a word.
+"""
 
 import io
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ktrdr.errors import DataNotFound, DataRefused
-from ktrdr.execution.data.bars import COLUMNS, PRICES, Bars, check_symbol, instant
+from ktrdr.errors import Conflict, DataNotFound, DataRefused, InvalidRequest
+from ktrdr.execution.data.bars import COLUMNS, Bars, check_symbol, instant
 from ktrdr.execution.data.timeframes import Timeframe, parse_timeframe
-from ktrdr.execution.files import fsync_folder, make_folder, storage_failures, write_synced
+from ktrdr.execution.files import exclusive_lock, fsync_folder, make_folder, storage_failures, write_synced
 
 _KEY = "ktrdr"
 
@@ -44,44 +50,56 @@ class BarStore:
         return self.root / check_symbol(symbol) / f"{timeframe.name.replace('M', 'mo')}.parquet"
 
     def series(self) -> list[tuple[str, Timeframe]]:
-        """Every stored series, by symbol and then by length."""
+        """Every stored series, by symbol and then by length; files that are no series' are passed over."""
         found = []
-        for path in sorted(self.root.glob("*/*.parquet")):
-            if not path.name.startswith("."):
-                found.append((path.parent.name, parse_timeframe(path.stem)))
+        with storage_failures("list the bars", self.root):
+            for path in self.root.glob("*/*.parquet"):
+                with suppress(InvalidRequest):
+                    symbol, timeframe = path.parent.name, parse_timeframe(path.stem)
+                    if path == self.path(symbol, timeframe) and path.is_file():
+                        found.append((symbol, timeframe))
         return sorted(found)
+
+    def exists(self, symbol: str, timeframe: Timeframe) -> bool:
+        """Whether something is stored under that name."""
+        return self.path(symbol, timeframe).is_file()
 
     def facts(self, symbol: str, timeframe: Timeframe) -> SeriesFacts:
         """What is known of a series, without reading its columns."""
         path = self._existing(symbol, timeframe)
         with storage_failures("read", path):
-            try:
-                return SeriesFacts(**json.loads(pl.read_parquet_metadata(path)[_KEY]))
-            except (KeyError, ValueError, TypeError, pl.exceptions.PolarsError):
-                raise DataRefused(f"{path} is not a bar file of this store: import the bars again") from None
+            return _facts(path)
 
     def load(self, symbol: str, timeframe: Timeframe) -> Bars:
-        """All bars of a series."""
-        path, facts = self._existing(symbol, timeframe), self.facts(symbol, timeframe)
+        """All bars of a series. Raises DataRefused unless they are, bit for bit, those that were stored."""
+        path = self._existing(symbol, timeframe)
+        for _ in range(2):  # a second look, in case a writer came between columns and facts
+            bars, facts = self._read(path, symbol, timeframe), self.facts(symbol, timeframe)
+            if bars.digest() == facts.digest:
+                return replace(bars, calendar=facts.calendar)
+        raise _damaged(path)
+
+    def _read(self, path: Path, symbol: str, timeframe: Timeframe) -> Bars:
         with storage_failures("read", path):
             try:
                 frame = pl.read_parquet(path, columns=list(COLUMNS))
-            except pl.exceptions.PolarsError:
-                raise DataRefused(f"{path} is damaged: import the bars again") from None
-        columns = [np.ascontiguousarray(frame[name].to_numpy(), dtype=np.float64) for name in (*PRICES, "volume")]
-        time = np.ascontiguousarray(frame["time"].to_physical().to_numpy(), dtype=np.int64)
-        return Bars(symbol, timeframe, facts.calendar, time, *columns)
+                prices = [np.ascontiguousarray(frame[name].to_numpy(), dtype=np.float64) for name in COLUMNS[1:]]
+                time = np.ascontiguousarray(frame["time"].to_physical().to_numpy(), dtype=np.int64)
+            except (pl.exceptions.PolarsError, ValueError, TypeError):
+                raise _damaged(path) from None
+        return Bars(symbol, timeframe, "", time, *prices)
 
-    def save(self, bars: Bars, facts: SeriesFacts) -> Path:
-        """Write a series in the place of an older one, whole or not at all."""
+    def save(self, bars: Bars, facts: SeriesFacts, *, overwrite: bool = True) -> Path:
+        """Write a series whole or not at all. Raises Conflict when other bars are there that may not be replaced."""
         path = self.path(bars.symbol, bars.timeframe)
         frame = pl.DataFrame({name: getattr(bars, name) for name in COLUMNS})
         frame = frame.with_columns(pl.col("time").cast(pl.Datetime("us", "UTC")))
         content = io.BytesIO()
         frame.write_parquet(content, compression="zstd", metadata={_KEY: json.dumps(asdict(facts))})
         beside = path.with_name(f".{path.name}.new")
-        with storage_failures("store the bars", path.parent):
-            make_folder(path.parent)
+        with storage_failures("store the bars", path.parent), self._writing(path.parent):
+            if not overwrite:
+                self._refuse_overwriting(bars)
             try:
                 write_synced(beside, content.getvalue())
                 beside.replace(path)
@@ -89,6 +107,30 @@ class BarStore:
                 beside.unlink(missing_ok=True)
             fsync_folder(path.parent)
         return path
+
+    @contextmanager
+    def _writing(self, folder: Path) -> Iterator[None]:
+        """Hold the lock of a symbol, so that no two writers share the hidden file; leave no empty folder behind."""
+        make_folder(self.root)
+        lock = folder / ".lock"
+        with exclusive_lock(lock):
+            fsync_folder(self.root)
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    lock.unlink()
+                    folder.rmdir()  # refuses while a series is here
+
+    def _refuse_overwriting(self, bars: Bars) -> None:
+        if not self.exists(bars.symbol, bars.timeframe):
+            return
+        stored = self.facts(bars.symbol, bars.timeframe)
+        if stored.digest != bars.digest():
+            raise Conflict(
+                f"other {bars.timeframe.name} bars of {bars.symbol} are stored already ({described_range(stored)},"
+                f" from {stored.source}): say --replace to put these in their place"
+            )
 
     def _existing(self, symbol: str, timeframe: Timeframe) -> Path:
         path = self.path(symbol, timeframe)
@@ -99,6 +141,19 @@ class BarStore:
             f"there are no {timeframe.name} bars of {symbol} in {self.root} (stored: {listed}):"
             f" import them with `ktrdr data import FILE --symbol {symbol} --timeframe {timeframe.name}`"
         )
+
+
+def _facts(path: Path) -> SeriesFacts:
+    try:
+        return SeriesFacts(**json.loads(pl.read_parquet_metadata(path)[_KEY]))
+    except (KeyError, ValueError, TypeError, pl.exceptions.PolarsError):
+        raise DataRefused(
+            f"{path} is not a bar file of this store, or it is damaged: import the bars again with --replace"
+        ) from None
+
+
+def _damaged(path: Path) -> DataRefused:
+    return DataRefused(f"{path} is damaged, its bars are not those that were imported: import them again")
 
 
 def facts_of(bars: Bars, **known: Any) -> SeriesFacts:
