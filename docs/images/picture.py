@@ -3,6 +3,7 @@
 python docs/images/picture.py
 """
 
+import io
 import os
 import re
 import subprocess
@@ -27,7 +28,7 @@ def main() -> None:
     with TemporaryDirectory() as home:
         ktrdr(home, "data", "import", "examples/data/EURUSD_1h.csv.gz")
         printed = ktrdr(home, *COMMAND.split()[1:]).replace(f"{home}/", "")
-    screen = Console(record=True, width=96, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    screen = Console(record=True, width=96, file=io.StringIO())
     screen.print(f"[bold green]$[/] [bold]{COMMAND}[/]")
     screen.print(Text.from_ansi(printed))
     drawn = re.sub(
