@@ -174,5 +174,5 @@ def _evaluated(request: TrainingRequest, result: TrainingResult, at: datetime) -
 def _broken(error: Exception) -> dict[str, Any]:
     return {
         "code": "internal_error",
-        "message": f"training broke on a mistake of the program ({type(error).__name__}); a log at level ERROR says where",
+        "message": f"training broke on a mistake of the program ({type(error).__name__}): see a log at level ERROR",
     }
