@@ -51,6 +51,7 @@ class Strategy(Section):
     scope: str | None = None
     training_data: TrainingData
     deployment: Deployment | None = None
+    context_data: tuple[()] = ()
     indicators: Annotated[dict[str, IndicatorSection], Field(min_length=1)]
     fuzzy_sets: dict[str, FuzzySet] = Field(default_factory=dict)
     nn_inputs: Annotated[tuple[Input, ...], Field(min_length=1)]
@@ -69,6 +70,13 @@ class Strategy(Section):
             return written
         newer = written.get("training") or {}
         return {**written, "training": {**older, **newer}} if isinstance(newer, dict) else written
+
+    @field_validator("context_data", mode="before")
+    @classmethod
+    def _no_other_series(cls, written: Any) -> Any:
+        if written:
+            raise refusal("other series as inputs", "this version reads the bars of training_data alone: remove it")
+        return ()
 
     @field_validator("indicators", "fuzzy_sets", mode="after")
     @classmethod

@@ -119,8 +119,9 @@ class TrainingData(Section):
         if not isinstance(data, dict) or "date_range" not in data:
             return data
         span = data["date_range"]
-        if not isinstance(span, dict) or set(span) - {"start", "end"}:
-            raise refusal(f"date_range: {span!r}", "write date_range: {start: 2017-01-01, end: 2018-01-01}")
+        if not isinstance(span, dict) or (strangers := set(span) - {"start", "end"}):
+            found = f"date_range with the key {sorted(strangers)[0]}" if isinstance(span, dict) else "date_range"
+            raise refusal(found, "write date_range: {start: 2017-01-01, end: 2018-01-01}")
         if {"start_date", "end_date"} & set(data):
             raise refusal("both date_range and start_date or end_date", "keep one of the two spellings")
         rest = {key: value for key, value in data.items() if key != "date_range"}

@@ -90,6 +90,8 @@ def _scheduler(written: Any) -> Any:
 def _stopping(written: Any) -> Any:
     if isinstance(written, bool):
         return {"enabled": written}
+    if not isinstance(written, (dict, EarlyStopping)):
+        raise refusal(repr(written), "true, false, or {patience: 10, min_delta: 0.001}")
     return written
 
 

@@ -26,6 +26,7 @@ _EXPECTED = {
     "model_attributes_type": "keys and values",
     "tuple_type": "a list",
     "list_type": "a list",
+    "too_short": "at least one entry",
 }
 
 
@@ -37,7 +38,7 @@ def problems_of(error: ValidationError, document: Mapping[str, Any]) -> list[Pro
 
 
 def _problem(row: ErrorDetails, document: Mapping[str, Any]) -> Problem:
-    path, line = _locate(row["loc"], document)
+    path, line = _locate(row["loc"], document, missing=row["type"] == "missing")
     found, expected = _told(row)
     inside = _PATH_IN_MESSAGE.match(found)
     if inside:  # a mistake between sections names its own key
@@ -50,15 +51,18 @@ def _keys(path: str) -> list[int | str]:
     return [int(part) if part.isdigit() else part for part in path.split(".")]
 
 
-def _locate(loc: Sequence[int | str], document: Any) -> tuple[str, int | None]:
-    """The path as written in the file (without pydantic's union tags) and the line of its last key there."""
+def _locate(loc: Sequence[int | str], document: Any, *, missing: bool = False) -> tuple[str, int | None]:
+    """The path as written in the file (without pydantic's union tags) and the line of its last key there.
+
+    The last key of a `missing` one is not in the file.
+    """
     node, path, line = document, [], None
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
         if _holds(node, part):
             line = _line(node, part) or line
             node = node[part]
-        elif not (last and isinstance(node, Mapping)) or part == "memberships":
+        elif not (missing and last) or part == "memberships":
             continue
         path.append(str(part))
     return ".".join(path), line

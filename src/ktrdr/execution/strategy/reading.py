@@ -48,7 +48,8 @@ def _parse(text: str, source: str) -> CommentedMap:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         found = (error.problem or "no YAML").splitlines()[0]
-        raise InvalidStrategy(source, [_problem(line, found, "write valid YAML 1.2, each key once")]) from None
+        expected = "write each key once" if "duplicate key" in found else "write valid YAML 1.2 (spaces, no tabs)"
+        raise InvalidStrategy(source, [_problem(line, found, expected)]) from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise InvalidStrategy(source, [_problem(None, str(error).splitlines()[0], "write valid YAML 1.2")]) from None
     if not isinstance(document, CommentedMap):
