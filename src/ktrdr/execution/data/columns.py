@@ -26,6 +26,7 @@ SPELLINGS = {
     "volume": ("volume", "vol", "v", "tickvol", "tickvolume", "realvolume"),
 }
 NEEDED = ("time", "open", "high", "low", "close")
+_NUMBER = re.compile(r"-?\d+(\.\d*)?([eE][+-]?\d+)?")
 _NOTHING = ["", "NaN", "nan", "null", "NULL", "None", "N/A", "n/a", "-"]
 
 
@@ -38,7 +39,14 @@ def read_table(path: Path) -> pl.DataFrame:
         frame = pl.read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path)
     except FileNotFoundError:
         raise DataRefused(f"there is no file {path}") from None
-    except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error, UnicodeError) as error:
+    except (
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+        OSError,
+        EOFError,
+        zlib.error,
+        UnicodeError,
+    ) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataRefused(f"{path} cannot be read as a table of bars, CSV or Parquet: {reason}") from None
     if frame.is_empty():
@@ -57,7 +65,7 @@ def _read_csv(path: Path) -> pl.DataFrame:
     if not lines:
         raise DataRefused(f"{path} has no rows")
     separator = max(",;\t|", key=lambda mark: min(line.count(mark) for line in lines))
-    heading = any(part.strip().strip("<>\"'").isidentifier() for part in lines[0].split(separator))
+    heading = not any(_NUMBER.fullmatch(part.strip("\"' ")) for part in lines[0].split(separator))
     frame = pl.read_csv(
         io.BytesIO(text.lstrip().encode()),
         separator=separator,
@@ -86,7 +94,10 @@ def _without_heading(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
 
 
 def _named(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    plain = {column: "".join(mark for mark in column.lower() if mark.isalnum()) for column in frame.columns}
+    plain = {
+        column: "".join(mark for mark in column.lower() if mark.isalnum()).lstrip("0123456789")
+        for column in frame.columns
+    }
     chosen: dict[str, str] = {}
     for name, spellings in SPELLINGS.items():
         matches = [column for spelling in spellings for column in frame.columns if plain[column] == spelling]

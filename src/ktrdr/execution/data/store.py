@@ -8,9 +8,9 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import polars as pl
@@ -21,6 +21,8 @@ from ktrdr.execution.data.timeframes import Timeframe, parse_timeframe
 from ktrdr.execution.files import exclusive_lock, fsync_folder, make_folder, storage_failures, write_synced
 
 _KEY = "ktrdr"
+_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""What polars raises at damaged bytes: an error, or the panic of a decoder that ran out of its page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,26 +70,24 @@ class BarStore:
         """What is known of a series, without reading its columns."""
         path = self._existing(symbol, timeframe)
         with storage_failures("read", path):
-            return _facts(path)
+            return _facts(path, path)
 
     def load(self, symbol: str, timeframe: Timeframe) -> Bars:
         """All bars of a series. Raises DataRefused unless they are, bit for bit, those that were stored."""
         path = self._existing(symbol, timeframe)
-        for _ in range(2):  # a second look, in case a writer came between columns and facts
-            bars, facts = self._read(path, symbol, timeframe), self.facts(symbol, timeframe)
-            if bars.digest() == facts.digest:
-                return replace(bars, calendar=facts.calendar)
-        raise _damaged(path)
-
-    def _read(self, path: Path, symbol: str, timeframe: Timeframe) -> Bars:
-        with storage_failures("read", path):
+        with storage_failures("read", path), path.open("rb") as file:  # one look: a writer may replace it at any moment
             try:
-                frame = pl.read_parquet(path, columns=list(COLUMNS))
+                facts = _facts(path, file)
+                file.seek(0)
+                frame = pl.read_parquet(file, columns=list(COLUMNS))
                 prices = [np.ascontiguousarray(frame[name].to_numpy(), dtype=np.float64) for name in COLUMNS[1:]]
                 time = np.ascontiguousarray(frame["time"].to_physical().to_numpy(), dtype=np.int64)
-            except (pl.exceptions.PolarsError, ValueError, TypeError):
+            except (*_UNREADABLE, ValueError, TypeError):
                 raise _damaged(path) from None
-        return Bars(symbol, timeframe, "", time, *prices)
+        bars = Bars(symbol, timeframe, facts.calendar, time, *prices)
+        if bars.digest() != facts.digest:
+            raise _damaged(path)
+        return bars
 
     def save(self, bars: Bars, facts: SeriesFacts, *, overwrite: bool = True) -> Path:
         """Write a series whole or not at all. Raises Conflict when other bars are there that may not be replaced."""
@@ -95,7 +95,7 @@ class BarStore:
         frame = pl.DataFrame({name: getattr(bars, name) for name in COLUMNS})
         frame = frame.with_columns(pl.col("time").cast(pl.Datetime("us", "UTC")))
         content = io.BytesIO()
-        frame.write_parquet(content, compression="zstd", metadata={_KEY: json.dumps(asdict(facts))})
+        frame.write_parquet(content, compression="lz4", metadata={_KEY: json.dumps(asdict(facts))})
         beside = path.with_name(f".{path.name}.new")
         with storage_failures("store the bars", path.parent), self._writing(path.parent):
             if not overwrite:
@@ -114,8 +114,8 @@ class BarStore:
         make_folder(self.root)
         lock = folder / ".lock"
         with exclusive_lock(lock):
-            fsync_folder(self.root)
             try:
+                fsync_folder(self.root)
                 yield
             finally:
                 with suppress(OSError):
@@ -143,10 +143,10 @@ class BarStore:
         )
 
 
-def _facts(path: Path) -> SeriesFacts:
+def _facts(path: Path, source: Path | BinaryIO) -> SeriesFacts:
     try:
-        return SeriesFacts(**json.loads(pl.read_parquet_metadata(path)[_KEY]))
-    except (KeyError, ValueError, TypeError, pl.exceptions.PolarsError):
+        return SeriesFacts(**json.loads(pl.read_parquet_metadata(source)[_KEY]))
+    except (*_UNREADABLE, KeyError, ValueError, TypeError):
         raise DataRefused(
             f"{path} is not a bar file of this store, or it is damaged: import the bars again with --replace"
         ) from None
