@@ -80,10 +80,10 @@ def _is_digits_of_dates(text: pl.Series) -> bool:
 def _from_epoch(column: pl.Series) -> pl.Series:
     numbers = column.cast(pl.Float64)
     highest = float(numbers.abs().max() or 0.0)  # type: ignore[arg-type]
-    factor = next(factor for limit, factor in _EPOCHS if highest < limit)
     try:
+        factor = next(factor for limit, factor in _EPOCHS if highest < limit)
         return (numbers * factor).round().cast(pl.Int64).cast(UTC_US)
-    except pl.exceptions.PolarsError:
+    except (StopIteration, pl.exceptions.PolarsError):
         raise DataRefused(
             f"times such as {column[0]!r} cannot be read: they are no epochs in s, ms, us or ns"
         ) from None
