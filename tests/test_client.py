@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from ktrdr.client import InProcessClient, Services
+from ktrdr.client.in_process import InProcessClient, Services
 from ktrdr.contracts.training import StartTraining
 
 
@@ -74,7 +74,7 @@ class House:
 
         part = cast("Any", self.part)
         self.client = InProcessClient(
-            services=cast("Services", services), strategies=part, bars=part, models=part, model_user=part
+            services=cast("Services", services), strategies=part, bars=part, models=part, model_user=part, logs=part
         )
 
 
@@ -122,7 +122,7 @@ async def test_blocking_calls_leave_the_loop_alone() -> None:
         said = [
             await client.strategies(),
             await client.strategy("momentum"),
-            await client.validate(Path("a.yaml")),
+            await client.validate("name: a", "a.yaml"),
             await client.models("momentum"),
             await client.model("m"),
             await client.delete_model("m"),
@@ -136,7 +136,7 @@ async def test_blocking_calls_leave_the_loop_alone() -> None:
     assert cast("list[Any]", said) == [
         ("summaries", (), {}),
         ("read", ("momentum",), {}),
-        ("read_file", (Path("a.yaml"),), {}),
+        ("read_text", ("name: a", "a.yaml"), {}),
         ("records", ("momentum",), {}),
         ("show", ("m",), {}),
         ("delete", ("m",), {}),
@@ -146,5 +146,5 @@ async def test_blocking_calls_leave_the_loop_alone() -> None:
         ("check", ("EURUSD", "1h"), {}),
         ("import_file", (Path("a.csv"),), {**detected, "accept_jumps": False, "replace": True}),
     ]
-    assert cast("Any", described)[0] == ("describe", ("EURUSD", "1h"), {})
+    assert cast("Any", described) == ("details", ("EURUSD", "1h"), {})
     assert threading.get_ident() not in house.part.threads

@@ -3,7 +3,7 @@
 Whatever a user can cause is raised as a `KtrdrError`; everything else is a bug and keeps its stack trace.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -107,6 +107,12 @@ class Conflict(KtrdrError):
     status = 409
 
 
+class DataChanged(Conflict):
+    """A checkpoint was made with other bars or another strategy: to go on from it would mix the two."""
+
+    code = "data_changed"
+
+
 class DataRefused(KtrdrError):
     """Bars that cannot be read, or that would train a dishonest model."""
 
@@ -146,8 +152,63 @@ class TrainingFailed(KtrdrError):
     code = "training_failed"
 
 
+class ProcessDied(TrainingFailed):
+    """The process that trained has ended before the training did."""
+
+    code = "process_died"
+
+
 class TrainingCancelled(KtrdrError):
     """The cancel that was asked for has happened."""
 
     code = "cancelled"
     status = 409
+
+
+class InternalError(KtrdrError):
+    """A mistake of ours on the other side: its log has the stack trace."""
+
+    code = "internal_error"
+
+
+class Unauthorized(KtrdrError):
+    """No API key, or none that is valid."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class Forbidden(KtrdrError):
+    """The API key does not allow this, or the request comes from a page that may not send it."""
+
+    code = "forbidden"
+    status = 403
+
+
+class TooLarge(KtrdrError):
+    """The request carries more than is taken."""
+
+    code = "too_large"
+    status = 413
+
+
+class Unavailable(KtrdrError):
+    """The service cannot be reached, or takes nothing more now; later it may."""
+
+    code = "unavailable"
+    status = 503
+
+
+def restore(details: Mapping[str, Any]) -> KtrdrError:
+    """The error that `details()` told, at the other end of a pipe or a wire; a KtrdrError where its code is unknown."""
+    kind = next((kind for kind in _kinds(KtrdrError) if kind.code == details.get("code")), KtrdrError)
+    if kind is InvalidStrategy:
+        problems = [Problem(**problem) for problem in details.get("problems") or ()]
+        return InvalidStrategy(details.get("source") or "strategy", problems)
+    return kind(str(details.get("message", "")))
+
+
+def _kinds(root: type[KtrdrError]) -> Iterator[type[KtrdrError]]:
+    yield root
+    for kind in root.__subclasses__():
+        yield from _kinds(kind)

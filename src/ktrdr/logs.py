@@ -3,9 +3,11 @@
 Lines are structured (structlog): an event, its fields, and the operation id of the training that wrote it.
 """
 
+import json
 import logging
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import MutableMapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -14,10 +16,54 @@ import structlog
 from ktrdr.errors import StorageFailed
 
 
+class OperationLogs:
+    """The lines of each operation, from INFO up, in a file of its own: `{operation_id}.jsonl`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, logger: object, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """A structlog processor: keeps lines that carry an operation id, and passes all of them on."""
+        operation_id = line.get("operation_id")
+        if operation_id and _level(line) >= logging.INFO:
+            with suppress(OSError):  # a full disk must not end a training
+                self._folder.mkdir(parents=True, exist_ok=True)
+                with self._path(operation_id).open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(line, default=str) + "\n")
+        return line
+
+    def read(self, operation_id: str) -> list[dict[str, Any]]:
+        """The lines of an operation, oldest first; one that a crash cut off is left out."""
+        try:
+            text = self._path(operation_id).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StorageFailed(f"cannot read the log of {operation_id}: {error.strerror}") from None
+        lines = []
+        for line in text.splitlines():
+            with suppress(ValueError):
+                lines.append(json.loads(line))
+        return lines
+
+    def forget(self, operation_id: str) -> None:
+        """Remove the lines of an operation."""
+        with suppress(OSError):
+            self._path(operation_id).unlink()
+
+    def _path(self, operation_id: str) -> Path:
+        return self._folder / f"{operation_id}.jsonl"
+
+
 def configure_logging(
-    *, level: str | None = None, format: Literal["text", "json"] = "text", file: Path | None = None
+    *,
+    level: str | None = None,
+    format: Literal["text", "json"] = "text",
+    file: Path | None = None,
+    operations: OperationLogs | None = None,
 ) -> TextIO:
-    """Send log lines of `level` and above (None: none) to `file`, or to stderr, as text or JSON lines.
+    """Send log lines of `level` and above (None: none) to `file`, or to stderr, as text or JSON lines, and those of
+    operations to `operations` too.
 
     The answer is that stream; whoever names a file closes it in the end.
     """
@@ -33,19 +79,37 @@ def configure_logging(
         if format == "json"
         else structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=44)
     )
+    wanted = logging.getLevelNamesMapping()[level or "CRITICAL"]
+    kept = [operations, _only(wanted)] if operations else []
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            *kept,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level or "CRITICAL"]),
+        wrapper_class=structlog.make_filtering_bound_logger(min(wanted, logging.INFO) if operations else wanted),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=False,
     )
     return stream
+
+
+def _only(wanted: int) -> Any:
+    """A processor that drops lines below a level, once they were kept elsewhere."""
+
+    def drop(logger: object, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if _level(line) < wanted:
+            raise structlog.DropEvent
+        return line
+
+    return drop
+
+
+def _level(line: MutableMapping[str, Any]) -> int:
+    return logging.getLevelNamesMapping().get(str(line.get("level", "")).upper(), 0)
 
 
 def get_logger(name: str) -> Any:

@@ -1,9 +1,12 @@
 """Every setting there is, read from the environment (prefix `KTRDR_`) or a `.env` file in the current folder."""
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ktrdr.errors import InvalidSettings
@@ -28,6 +31,32 @@ class Settings(BaseSettings):
     threads: int | None = Field(
         default=None, ge=1, le=256, description="CPU threads of a training (default: 1, more for large models)"
     )
+    local_isolation: Literal["process", "thread"] | None = Field(
+        default=None, description="where local trainings run (default: process under `ktrdr serve`, else thread)"
+    )
+    local_slots: int = Field(
+        default=1, ge=1, le=64, description="local trainings at a time, in processes; threads have one"
+    )
+    checkpoint_seconds: float = Field(default=30.0, ge=0, description="seconds between two checkpoints of a training")
+    keep_days: int | None = Field(
+        default=90, ge=1, description="days that a server keeps operations which have ended; models are kept always"
+    )
+    host: str = Field(default="127.0.0.1", description="address that `ktrdr serve` binds")
+    port: int = Field(default=8000, ge=0, le=65535, description="port that `ktrdr serve` binds")
+    tls_cert: Path | None = Field(default=None, description="certificate (PEM) that `ktrdr serve` shows")
+    tls_key: Path | None = Field(default=None, description="its private key (PEM)")
+    require_keys: Literal["auto", "always", "never"] = Field(
+        default="auto", description="API keys: auto wants them unless the server binds a loopback address"
+    )
+    cors_origins: list[str] = Field(
+        default_factory=list, description="web origins that may call the API from a browser, as a JSON list"
+    )
+    drain_seconds: float = Field(
+        default=20.0, gt=0, description="seconds that a stopping server gives its trainings to save where they are"
+    )
+    server: str | None = Field(default=None, description="URL of the server that commands talk to (default: none)")
+    api_key: SecretStr | None = Field(default=None, description="API key that commands send to the server")
+    ca_file: Path | None = Field(default=None, description="certificates (PEM) that commands trust the server by")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = Field(
         default=None, description="lines to write (default: none from a command, which tells its errors itself)"
     )
@@ -51,8 +80,49 @@ class Settings(BaseSettings):
         return self.home / ".ktrdr"
 
     @property
+    def logs(self) -> Path:
+        return self.state / "logs"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.state / "checkpoints"
+
+    @property
+    def owners(self) -> Path:
+        return self.state / "owners"
+
+    @property
     def database(self) -> str:
         return self.database_url or f"sqlite+aiosqlite:///{(self.state / 'operations.db').absolute()}"
+
+
+@dataclass(frozen=True)
+class InForce:
+    """A setting as it is in force, and where its value comes from: a command's option, the environment, the file
+    .env, or the default."""
+
+    name: str
+    value: str
+    origin: str
+    description: str
+
+
+def settings_in_force(**overrides: object) -> list[InForce]:
+    """Every setting, in the order of the class. Raises InvalidSettings."""
+    settings, from_file = load_settings(**overrides), dotenv_values(".env") if Path(".env").is_file() else {}
+    rows = []
+    for name, field in Settings.model_fields.items():
+        variable = f"KTRDR_{name.upper()}"
+        origin = "default"
+        if from_file.get(variable):
+            origin = ".env"
+        if os.environ.get(variable):
+            origin = "environment"
+        if overrides.get(name) is not None:
+            origin = "option"
+        value = getattr(settings, name)
+        rows.append(InForce(variable, "" if value is None else str(value), origin, field.description or ""))
+    return rows
 
 
 def load_settings(**overrides: object) -> Settings:

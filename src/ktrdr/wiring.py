@@ -3,81 +3,255 @@
 Everything heavy is imported when it is first needed, so that a command pays for what it uses and no more.
 """
 
-import os
-import socket
+import asyncio
+import ipaddress
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-from uuid import uuid4
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 if TYPE_CHECKING:
     from ktrdr.client import Client
+    from ktrdr.client.in_process import InProcessClient, Services
     from ktrdr.contracts.bars import BarRepository
     from ktrdr.contracts.models import ModelUser
     from ktrdr.contracts.strategies import StrategyRepository
-    from ktrdr.contracts.training import Executor
+    from ktrdr.contracts.training import Executor, TrainingRunner
+    from ktrdr.execution.checkpoints import CheckpointFolder
     from ktrdr.execution.data.store import BarStore
     from ktrdr.execution.model_storage import ModelStorage
+    from ktrdr.logs import OperationLogs
+    from ktrdr.orchestration.api_keys import ApiKeys
     from ktrdr.orchestration.operations_service import OperationsService
+    from ktrdr.orchestration.recovery import Recovery
+    from ktrdr.orchestration.training_queue import TrainingQueue
     from ktrdr.orchestration.training_service import TrainingService
     from ktrdr.settings import Settings
 
 
 @asynccontextmanager
-async def open_client(
-    *,
-    home: Path | None = None,
-    models_dir: Path | None = None,
-    log_level: str | None = None,
-    log_format: str | None = None,
-    log_file: Path | None = None,
-) -> AsyncIterator["Client"]:
-    """A client of the service embedded in this process. What is None here is left to the environment."""
-    from ktrdr.client import InProcessClient
-    from ktrdr.logs import configure_logging
+async def open_client(**options: Any) -> AsyncIterator["Client"]:
+    """What commands talk to: the server that the settings name, else a service embedded in this process.
+
+    `options` are settings that win over the environment; one that is None is left to it.
+    """
     from ktrdr.settings import load_settings
 
-    settings = load_settings(
-        home=home, models_dir=models_dir, log_level=log_level, log_format=log_format, log_file=log_file
-    )
-    strategies, bars = build_strategies(settings), build_bars(settings)
+    settings = load_settings(**options)
     async with AsyncExitStack() as stack:
-        lines = configure_logging(level=settings.log_level, format=settings.log_format, file=settings.log_file)
-        if settings.log_file is not None:
-            stack.callback(lines.close)
+        _log_to(settings, stack)
+        if settings.server is not None:
+            yield await stack.enter_async_context(_remote(settings, options))
+            return
 
         async def services() -> "tuple[TrainingService, OperationsService]":
-            return await _open_services(settings, strategies, bars, stack)
+            backend = await open_backend(settings, stack, role="embedded")
+            return backend.training, backend.operations
 
-        client = InProcessClient(
-            services=services,
-            strategies=strategies,
-            bars=bars,
-            models=build_storage(settings),
-            model_user=build_model_user(settings),
-        )
-        async with client:
+        async with build_client(settings, services) as client:  # closed before what the backend puts on the stack
             yield client
 
 
-async def _open_services(
-    settings: "Settings", strategies: "StrategyRepository", bars: "BarRepository", stack: AsyncExitStack
-) -> "tuple[TrainingService, OperationsService]":
-    """The orchestration floor on its database; `stack` closes the database when the client has closed the rest."""
-    from ktrdr.execution.runners.local import LocalTrainingRunner
+def _remote(settings: "Settings", options: dict[str, Any]) -> Any:
+    from ktrdr.client.http import HttpClient
+    from ktrdr.errors import InvalidRequest
+
+    if options.get("models_dir") is not None:
+        raise InvalidRequest("a server keeps its models where its own settings say: leave --models-dir out")
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    return HttpClient(settings.server or "", api_key=key, ca_file=settings.ca_file)
+
+
+async def serve(*, listening: Callable[[str, list[str]], None], **options: Any) -> int:
+    """Run the server until it is told to stop; the exit code. `listening` hears its URL, and what whoever started it
+    should know."""
+    from ktrdr.api.app import create_app
+    from ktrdr.api.server import Address, run_server
+    from ktrdr.settings import load_settings
+
+    settings = load_settings(**options)
+    async with AsyncExitStack() as stack:
+        _log_to(settings, stack, default="INFO")
+        backend = await open_backend(settings, stack, role="serve")
+
+        async def services() -> "tuple[TrainingService, OperationsService]":
+            return backend.training, backend.operations
+
+        client = await stack.enter_async_context(build_client(settings, services))
+        local = _is_loopback(settings.host)
+        with_keys = settings.require_keys == "always" or not local
+        app = create_app(
+            client,
+            scope_of=backend.keys.scope_of if with_keys else None,
+            hosts={"localhost", "127.0.0.1", "::1", settings.host} if local else None,
+            origins=settings.cors_origins,
+        )
+        notices = [] if not with_keys or await backend.keys.list() else [_NO_KEYS]
+
+        async def prepare() -> None:
+            await backend.recovery.recover()
+            await client.strategies()  # loads the grammar
+            stack.push_async_callback(_ended, asyncio.create_task(backend.recovery.watch()))
+            await backend.warm()
+
+        return await run_server(
+            app,
+            Address(host=settings.host, port=settings.port, tls_cert=settings.tls_cert, tls_key=settings.tls_key),
+            prepare=prepare,
+            drain=backend.queue.suspend,
+            drain_seconds=settings.drain_seconds,
+            listening=lambda url: listening(url, notices),
+        )
+
+
+_NO_KEYS = "nobody can use this server yet, it wants API keys: `ktrdr keys create NAME --scope admin` makes one"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def open_keys(**options: Any) -> AsyncIterator["ApiKeys"]:
+    """The API keys in the database of the settings, for the commands that make and revoke them."""
+    from ktrdr.orchestration.api_keys import ApiKeys
+    from ktrdr.settings import load_settings
+
+    settings = load_settings(**options)
+    async with AsyncExitStack() as stack:
+        _log_to(settings, stack)
+        yield ApiKeys((await _open_store(settings, stack, "embedded")).database)
+
+
+async def upgrade_database(**options: Any) -> str:
+    """Bring the database of the settings to the tables of this program; its name."""
+    from ktrdr.orchestration.database import Database
+    from ktrdr.orchestration.schema import bring_to_head
+    from ktrdr.settings import load_settings
+
+    database = Database(load_settings(**options).database)
+    try:
+        await bring_to_head(database, _upgrade, on_purpose=True)
+    finally:
+        await database.aclose()
+    return database.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """The orchestration floor on its database, with what runs below it."""
+
+    operations: "OperationsService"
+    training: "TrainingService"
+    queue: "TrainingQueue"
+    recovery: "Recovery"
+    keys: "ApiKeys"
+    runner: "TrainingRunner"
+
+    async def warm(self) -> None:
+        """Start what takes its time to start, before somebody waits for it."""
+        if hasattr(self.runner, "warm"):
+            await self.runner.warm()
+
+
+async def open_backend(settings: "Settings", stack: AsyncExitStack, role: Literal["serve", "embedded"]) -> Backend:
+    """Open the database and build the floor on it; `stack` closes what has to be closed, in order."""
+    from ktrdr.orchestration.api_keys import ApiKeys
     from ktrdr.orchestration.execution_mode_selector import ExecutionModeSelector
-    from ktrdr.orchestration.operation_store import OperationStore
     from ktrdr.orchestration.operations_service import OperationsService
+    from ktrdr.orchestration.owners import owner_locks
+    from ktrdr.orchestration.recovery import Recovery
+    from ktrdr.orchestration.training_planner import TrainingPlanner
+    from ktrdr.orchestration.training_queue import TrainingQueue
     from ktrdr.orchestration.training_service import TrainingService
 
-    owner = f"{socket.gethostname()[:60]}-{os.getpid()}-{uuid4().hex[:12]}"
-    store = await OperationStore.open(settings.database, _upgrade, owner=owner)
-    stack.push_async_callback(store.aclose)
+    store = await _open_store(settings, stack, role)
+    locks = owner_locks(store.database, settings.owners)
+    await locks.take(store.owner)
+    stack.push_async_callback(locks.release, store.owner)
+    isolation = settings.local_isolation or ("process" if role == "serve" else "thread")
+    runner = _local_runner(settings, isolation, stack)
     operations = OperationsService(store)
     selector = ExecutionModeSelector(default_mode=settings.training_default_mode, local_has_gpu=_has_gpu)
-    runners = {"local": LocalTrainingRunner(lambda: build_executor(settings))}
-    return TrainingService(operations, selector, runners, strategies, bars), operations
+    checkpoints = cast("CheckpointFolder", Late(lambda: build_checkpoints(settings)))
+    slots = {"local": settings.local_slots if isolation == "process" else 1}
+    queue = TrainingQueue(
+        operations,
+        {"local": runner},
+        build_storage(settings),
+        slots=slots,
+        retry_every=1.0 if role == "serve" else None,
+    )
+    return Backend(
+        operations=operations,
+        training=TrainingService(
+            operations,
+            TrainingPlanner(build_strategies(settings), build_bars(settings), selector),
+            queue,
+            checkpoints,
+        ),
+        queue=queue,
+        recovery=Recovery(
+            store,
+            locks,
+            checkpoints,
+            wake=queue.wake,
+            forget_logs=_operation_logs(settings).forget,
+            keep_for=timedelta(days=settings.keep_days) if settings.keep_days else None,
+        ),
+        keys=ApiKeys(store.database),
+        runner=runner,
+    )
+
+
+def _local_runner(settings: "Settings", isolation: str, stack: AsyncExitStack) -> "TrainingRunner":
+    if isolation == "thread":
+        from ktrdr.execution.runners.local import LocalTrainingRunner
+
+        return LocalTrainingRunner(partial(build_executor, settings))
+    from ktrdr.execution.runners.process import ProcessTrainingRunner
+
+    runner = ProcessTrainingRunner(partial(build_child_executor, settings))
+    stack.push_async_callback(runner.aclose)
+    return runner
+
+
+async def _open_store(settings: "Settings", stack: AsyncExitStack, role: Literal["serve", "embedded"]) -> Any:
+    from ktrdr.orchestration.operation_store import OperationStore
+    from ktrdr.orchestration.owners import new_owner
+
+    store = await OperationStore.open(settings.database, _upgrade, owner=new_owner(role))
+    stack.push_async_callback(store.aclose)
+    return store
+
+
+def build_client(settings: "Settings", services: "Services") -> "InProcessClient":
+    from ktrdr.client.in_process import InProcessClient
+
+    return InProcessClient(
+        services=services,
+        strategies=build_strategies(settings),
+        bars=build_bars(settings),
+        models=build_storage(settings),
+        model_user=build_model_user(settings),
+        logs=_operation_logs(settings),
+    )
+
+
+def build_child_executor(settings: "Settings") -> "Executor":
+    """The training itself in a process of its own, which logs to where its parent does."""
+    _log_to(settings, None, default="INFO")
+    return build_executor(settings)
 
 
 def build_executor(settings: "Settings") -> "Executor":
@@ -88,7 +262,15 @@ def build_executor(settings: "Settings") -> "Executor":
     storage = build_storage(settings)
     storage.check_writable()
     data = DataManager(_bar_store(settings))
-    return TrainingExecutor(data, storage, device=settings.device, threads=settings.threads)
+    return TrainingExecutor(
+        data, storage, device=settings.device, threads=settings.threads, checkpoints=build_checkpoints(settings)
+    )
+
+
+def build_checkpoints(settings: "Settings") -> "CheckpointFolder":
+    from ktrdr.execution.checkpoints import CheckpointFolder
+
+    return CheckpointFolder(settings.checkpoints, every=settings.checkpoint_seconds)
 
 
 def build_storage(settings: "Settings") -> "ModelStorage":
@@ -142,6 +324,25 @@ class Late:
         if self._made is None:
             self._made = self._make()
         return getattr(self._made, name)
+
+
+def _log_to(settings: "Settings", stack: AsyncExitStack | None, *, default: str | None = None) -> None:
+    from ktrdr.logs import configure_logging
+
+    lines = configure_logging(
+        level=settings.log_level or default,
+        format=settings.log_format,
+        file=settings.log_file,
+        operations=_operation_logs(settings),
+    )
+    if settings.log_file is not None and stack is not None:
+        stack.callback(lines.close)
+
+
+def _operation_logs(settings: "Settings") -> "OperationLogs":
+    from ktrdr.logs import OperationLogs
+
+    return OperationLogs(settings.logs)
 
 
 def _bar_store(settings: "Settings") -> "BarStore":

@@ -1,7 +1,7 @@
 """A client that keeps everything in memory: two series, one strategy, one model, and trainings that end as told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,12 +10,20 @@ from typing import Any
 from tests.cli.sample_result import BASELINES, TEST_METRICS, training_result
 
 from ktrdr.client import Client
-from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesInfo
+from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesDetails, SeriesInfo
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction, Signal
-from ktrdr.contracts.operations import Operation, OperationStatus, Progress
+from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus, Progress
 from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
 from ktrdr.contracts.training import Phase, StartTraining, TrainingPlan, TrainingRequest
-from ktrdr.errors import Conflict, DataNotFound, InvalidStrategy, ModelNotFound, Problem, StrategyNotFound
+from ktrdr.errors import (
+    Conflict,
+    DataNotFound,
+    InvalidStrategy,
+    ModelNotFound,
+    OperationNotFound,
+    Problem,
+    StrategyNotFound,
+)
 
 START = datetime(2017, 1, 1, 22, tzinfo=UTC)
 MODEL = "momentum/EURUSD_1h_v1"
@@ -49,7 +57,7 @@ class FakeClient:
         self._pause = pause
         self._states = states
         self._deaf = deaf
-        self._operations: dict[str, Operation] = {}
+        self._operations = {"op_0": running("op_0")}
         self.wanted: list[StartTraining] = []
         self.asked: dict[str, dict[str, Any]] = {}
         self.stored = {MODEL}
@@ -80,19 +88,8 @@ class FakeClient:
     async def start_training(self, wanted: StartTraining) -> Operation:
         self._know(wanted)
         self.wanted.append(wanted)
-        request = TrainingRequest(operation_id="op_1", strategy_name="momentum", strategy=RESOLVED)
-        operation = Operation(
-            operation_id="op_1",
-            status=OperationStatus.RUNNING,
-            attempt=1,
-            revision=1,
-            request=request,
-            execution_mode="local",
-            execution_reason="the default",
-            created_at=START,
-        )
-        self._operations["op_1"] = operation
-        return operation
+        self._operations["op_1"] = running()
+        return self._operations["op_1"]
 
     async def watch(self, operation_id: str) -> AsyncIterator[Operation]:
         for number in range(self._states):
@@ -109,7 +106,24 @@ class FakeClient:
         yield self._change(operation_id, **ended)
 
     async def operation(self, operation_id: str) -> Operation:
+        if operation_id not in self._operations:
+            raise OperationNotFound(f"there is no operation {operation_id}: list the operations to see their ids")
         return self._operations[operation_id]
+
+    async def operations(
+        self, statuses: Collection[OperationStatus] = (), *, limit: int = 50, offset: int = 0
+    ) -> OperationPage:
+        self.asked["operations"] = {"statuses": [*statuses], "limit": limit, "offset": offset}
+        items = [operation.summary() for operation in self._operations.values()]
+        return OperationPage(items=items, total=len(items) + 50, limit=limit, offset=offset)
+
+    async def operation_log(self, operation_id: str) -> list[dict[str, Any]]:
+        await self.operation(operation_id)
+        return [{"timestamp": "2026-01-02T03:04:05Z", "level": "info", "event": "Step [1]/12", "rows": 3}]
+
+    async def retry(self, operation_id: str, *, from_start: bool = False) -> Operation:
+        self.asked["retry"] = {"from_start": from_start}
+        return await self.operation(operation_id)
 
     async def cancel(self, operation_id: str) -> Operation:
         if self._operations[operation_id].status.ended:
@@ -139,10 +153,10 @@ class FakeClient:
             notices=["rsi [low] overlaps nothing"],
         )
 
-    async def validate(self, path: Path) -> StrategyDetails:
-        if "wrong" in path.name:
+    async def validate(self, text: str, source: str) -> StrategyDetails:
+        if "wrong" in source:
             raise InvalidStrategy(
-                str(path),
+                source,
                 [
                     Problem(path="training.epochs", line=12, found="'many'", expected="a whole number of at least 1"),
                     Problem(path="model", line=None, found="[mlp]", expected="a mapping with a type"),
@@ -211,9 +225,9 @@ class FakeClient:
     async def series(self) -> list[SeriesInfo]:
         return [_series("AAPL", "1d"), _series("EURUSD", "1h")]
 
-    async def describe_series(self, symbol: str, timeframe: str) -> tuple[SeriesInfo, list[Bar], list[Bar]]:
+    async def describe_series(self, symbol: str, timeframe: str) -> SeriesDetails:
         bars = [Bar(time=START, open=1.05, high=1.06, low=1.04, close=1.055, volume=10.0)]
-        return self._series(symbol, timeframe), bars, bars
+        return SeriesDetails(series=self._series(symbol, timeframe), head=bars, tail=bars)
 
     async def check_series(self, symbol: str, timeframe: str) -> CheckReport:
         return CheckReport(series=self._series(symbol, timeframe), findings=self.findings)
@@ -243,6 +257,24 @@ class FakeClient:
         operation = self._operations[operation_id]
         self._operations[operation_id] = operation.model_copy(update={"revision": operation.revision + 1, **values})
         return self._operations[operation_id]
+
+
+def running(operation_id: str = "op_1") -> Operation:
+    """A training that has begun."""
+    request = TrainingRequest(operation_id=operation_id, strategy_name="momentum", strategy=RESOLVED)
+    return Operation(
+        operation_id=operation_id,
+        strategy_name="momentum",
+        status=OperationStatus.RUNNING,
+        attempt=1,
+        revision=1,
+        request=request,
+        execution_mode="local",
+        execution_reason="the default",
+        created_at=START,
+        started_at=START,
+        progress=_progress(0.5, 2),
+    )
 
 
 def opening(client: Client, given: dict[str, Any] | None = None) -> Callable[..., AbstractAsyncContextManager[Client]]:

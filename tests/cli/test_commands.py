@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,31 +37,84 @@ class Done:
 Ktrdr = Callable[..., Done]
 
 
-@pytest.fixture(scope="module", params=[open_client], ids=["embedded"])
-def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home with bars, a quick strategy and one trained model; parametrised by the client that commands talk to."""
+class Servers:
+    """Real servers, each a process, one for a home; started when the home is first used."""
+
+    def __init__(self) -> None:
+        self._running: dict[Path, tuple[subprocess.Popen[str], str]] = {}
+
+    def url(self, home: Path) -> str:
+        """The server of that home."""
+        if home not in self._running:
+            command = [sys.executable, "-m", "ktrdr", "--home", str(home), "serve", "--port", "0"]
+            process = subprocess.Popen([*command, "--isolation", "thread"], stderr=subprocess.PIPE, text=True)
+            assert process.stderr is not None
+            said = process.stderr.readline()
+            assert "serves at" in said
+            self._running[home] = process, said.partition("serves at ")[2].partition(";")[0]
+            threading.Thread(target=_drain, args=(process,), daemon=True).start()
+        return self._running[home][1]
+
+    def stop(self) -> None:
+        """End all of them, as an operator would."""
+        for process, _ in self._running.values():
+            process.terminate()
+        assert [process.wait(20) for process, _ in self._running.values()] == [0] * len(self._running)
+
+
+def _drain(process: subprocess.Popen[str]) -> None:
+    assert process.stderr is not None
+    with process.stderr:
+        process.stderr.read()
+
+
+@pytest.fixture(scope="module", params=["embedded", "served"])
+def servers(request: pytest.FixtureRequest) -> Iterator[Servers | None]:
+    """Whom the commands talk to: None is the service embedded in the process."""
+    if request.param == "embedded":
+        yield None
+        return
+    started = Servers()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def home(servers: Servers | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home with bars, a quick strategy and one trained model."""
     folder = tmp_path_factory.mktemp("home")
     (folder / "strategies").mkdir()
     text = (ROOT / "strategies" / "eurusd_momentum.yaml").read_text(encoding="utf-8")
     (folder / "strategies" / "quick.yaml").write_text(text.replace(QUICK, "epochs: 2"), encoding="utf-8")
     files = [str(BARS / name) for name in ("EURUSD_1h.csv.gz", "IBM_1d.csv.gz")]
     for arguments in (["data", "import", *files], ["models", "train", "eurusd_momentum"]):
-        assert main(request.param, ["--home", str(folder), *arguments]) == 0
+        named = ["--server", servers.url(folder)] if servers else []
+        assert main(open_client, ["--home", str(folder), *named, *arguments]) == 0
     yield folder
     structlog.reset_defaults()
 
 
 @pytest.fixture
-def ktrdr(home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ktrdr:
+def ktrdr(
+    home: Path, servers: Servers | None, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Ktrdr:
     monkeypatch.setenv("COLUMNS", "80")
     capfd.readouterr()
 
     def call(*arguments: str, at: Path | None = None) -> Done:
-        code = main(open_client, ["--home", str(at or home), *arguments])
+        named = ["--server", servers.url(at or home)] if servers else []
+        code = main(open_client, ["--home", str(at or home), *named, *arguments])
         said = capfd.readouterr()
         return Done(code, said.out, said.err)
 
     return call
+
+
+@pytest.fixture
+def embedded(servers: Servers | None) -> None:
+    """For what is the business of whoever starts a server when there is one."""
+    if servers is not None:
+        pytest.skip("a server's own settings decide this")
 
 
 @pytest.fixture
@@ -255,6 +311,7 @@ def test_wrong_usage_is_exit_code_two(ktrdr: Ktrdr, arguments: tuple[str, ...]) 
     assert "Traceback" not in done.err
 
 
+@pytest.mark.usefixtures("embedded")
 def test_a_models_folder_that_cannot_be_written_costs_nothing(ktrdr: Ktrdr, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     done = ktrdr("models", "train", "quick", "--models-dir", str(tmp_path / "file" / "models"))
@@ -263,11 +320,13 @@ def test_a_models_folder_that_cannot_be_written_costs_nothing(ktrdr: Ktrdr, tmp_
     assert "Training…" not in done.err
 
 
+@pytest.mark.usefixtures("embedded")
 def test_models_can_lie_elsewhere(ktrdr: Ktrdr, tmp_path: Path) -> None:
     assert ktrdr("models", "train", "quick", "--models-dir", str(tmp_path / "m")).code == 0
     assert "eurusd_momentum/EURUSD_1h_v1" in ktrdr("models", "list", "--models-dir", str(tmp_path / "m")).out
 
 
+@pytest.mark.usefixtures("embedded")
 def test_an_empty_home_says_where_to_begin(ktrdr: Ktrdr, tmp_path: Path) -> None:
     for arguments, said in (
         (("models", "list"), "ktrdr models train"),
@@ -297,6 +356,7 @@ def test_a_damaged_model_is_not_used(ktrdr: Ktrdr, copy: Path) -> None:
     assert "model_full.pt" in done.err
 
 
+@pytest.mark.usefixtures("embedded")
 def test_log_lines_carry_the_operation_and_stay_out_of_the_output(ktrdr: Ktrdr, home: Path, tmp_path: Path) -> None:
     log = tmp_path / "logs" / "train.jsonl"
     done = ktrdr(
@@ -311,6 +371,7 @@ def test_log_lines_carry_the_operation_and_stay_out_of_the_output(ktrdr: Ktrdr, 
     assert (steps[0]["level"], any(line["level"] == "debug" for line in lines)) == ("info", True)
 
 
+@pytest.mark.usefixtures("embedded")
 def test_a_wrong_setting_stops_the_start_with_a_sentence(ktrdr: Ktrdr, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KTRDR_DEVICE", "abacus")
     done = ktrdr("models", "list")

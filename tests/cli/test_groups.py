@@ -113,8 +113,10 @@ def test_show_lists_the_inputs_in_order(capsys: Captured) -> None:
     assert "rsi [low] overlaps nothing" in out
 
 
-def test_mistakes_are_listed(capsys: Captured) -> None:
+def test_mistakes_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     """Line, key, what was found and what is expected; the good file beside it is still told."""
+    monkeypatch.chdir(tmp_path)
+    Path("wrong.yaml").write_text("name: wrong")
     assert main(opening(FakeClient()), ["strategies", "validate", "wrong.yaml", "momentum"]) == 1
     out, err = capsys.readouterr()
     assert "wrong.yaml has 2 mistakes" in err

@@ -15,6 +15,7 @@ def at(phase: Phase, **details: float) -> Operation:
     """A running operation in that phase, with an hour to go."""
     return Operation(
         operation_id="op",
+        strategy_name="momentum",
         status=OperationStatus.RUNNING,
         attempt=1,
         revision=1,

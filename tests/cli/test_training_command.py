@@ -24,21 +24,23 @@ from ktrdr.contracts.training import StartTraining, TrainingResult
 TRAIN = ["models", "train", "momentum"]
 
 
-def test_options_become_the_request(capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_become_the_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Lists by comma or repeated, dates as UTC, a file where it looks like one."""
     client = FakeClient()
+    (tmp_path / "momentum.yaml").write_text("name: a")
     options = ["--symbols", "EURUSD,AAPL", "--symbols", "IBM", "--timeframes", "1h", "--seed", "7", "--mode", "local"]
     dates = ["--start-date", "2017-03-01", "--end-date", "2017-04-01T02:00+02:00", "--require-gpu"]
     assert main(opening(client), [*TRAIN, *options, *dates]) == 0
-    assert main(opening(client), ["models", "train", "odd/momentum.yaml"]) == 0
+    assert main(opening(client), ["models", "train", str(tmp_path / "momentum.yaml")]) == 0
     first, second = client.wanted
     assert first.overrides.symbols == ["EURUSD", "AAPL", "IBM"]
     assert first.overrides.timeframes == ["1h"]
     assert first.overrides.start_date == datetime(2017, 3, 1, tzinfo=UTC)
     assert first.overrides.end_date == datetime(2017, 4, 1, tzinfo=UTC)
     assert (first.overrides.seed, first.execution_mode, first.require_gpu) == (7, "local", True)
-    assert (first.strategy_name, first.path) == ("momentum", None)
-    assert (second.strategy_name, second.path) == (None, Path("odd/momentum.yaml"))
+    assert (first.strategy_name, first.strategy_text) == ("momentum", None)
+    assert (second.strategy_name, second.strategy_text) == (None, "name: a")
+    assert second.source == str(tmp_path / "momentum.yaml")
 
 
 def test_a_dry_run_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,9 @@ from torch import nn
 
 from ktrdr.errors import TrainingCancelled, TrainingFailed
 from ktrdr.execution.dataset import Examples
+from ktrdr.execution.epochs import Epoch, TrainingHistory
 from ktrdr.execution.losses import row_loss
-from ktrdr.execution.model_trainer import Epoch, ModelTrainer, TrainingHistory
+from ktrdr.execution.model_trainer import ModelTrainer
 from ktrdr.execution.models.classifier import Classifier
 from ktrdr.execution.models.library import Mlp, MlpArchitecture
 from ktrdr.execution.strategy.learning import Training

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from ktrdr.contracts.bars import SeriesInfo
 from ktrdr.contracts.strategies import StrategyDetails
-from ktrdr.contracts.training import TrainingRequest
+from ktrdr.contracts.training import TrainingRequest, TrainingResult
 from ktrdr.errors import DataNotFound, StrategyNotFound
 from ktrdr.orchestration import migrate
 from ktrdr.orchestration.operation_store import OperationStore
@@ -78,10 +78,6 @@ class OneStrategy:
         self.asked.append(("read_text", text, source, overrides))
         return self._details(overrides)
 
-    def read_file(self, path: Path, overrides: Any = None) -> StrategyDetails:
-        self.asked.append(("read_file", path, overrides))
-        return self._details(overrides)
-
     def _details(self, overrides: Any) -> StrategyDetails:
         return StrategyDetails(
             name="demo",
@@ -121,6 +117,21 @@ class OneSeries:
         return 0 if start and start >= END else 6000
 
 
+class NothingSaved:
+    """Knows no result; `results` are given by operation id. Remembers which checkpoints were discarded."""
+
+    def __init__(self) -> None:
+        self.results: dict[str, TrainingResult] = {}
+        self.discarded: list[str] = []
+
+    def result_of(self, request: TrainingRequest) -> TrainingResult | None:
+        return self.results.get(request.operation_id)
+
+    def discard(self, operation_id: str) -> None:
+        self.discarded.append(operation_id)
+
+
 @pytest.fixture
 def fakes() -> SimpleNamespace:
-    return SimpleNamespace(strategies=OneStrategy(), bars=OneSeries())
+    saved = NothingSaved()
+    return SimpleNamespace(strategies=OneStrategy(), bars=OneSeries(), saved=saved, checkpoints=saved)

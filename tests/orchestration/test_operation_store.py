@@ -24,6 +24,7 @@ AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 def operation(request_for, operation_id="a", *, status=OperationStatus.QUEUED, at=AT, **changes):
     return Operation(
         operation_id=operation_id,
+        strategy_name="demo",
         status=status,
         attempt=1,
         revision=1,
@@ -151,7 +152,7 @@ async def test_check_sees_a_difference(url):
 
 async def test_newer_database(store, url):
     """A database of a newer program is left alone."""
-    async with store._database.writing() as connection:
+    async with store.database.writing() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StorageFailed, match="newer KTRDR"):
         await OperationStore.open(url, migrate.upgrade, owner="test")
@@ -192,7 +193,7 @@ async def test_unusable_urls(url):
 async def test_never_upgraded_by_the_way(tmp_path, monkeypatch):
     """A database that is not a file of ours is refused until someone has upgraded it on purpose."""
     monkeypatch.setattr(Database, "file", None)
-    with pytest.raises(StorageFailed, match="run the migrations on it first"):
+    with pytest.raises(StorageFailed, match="run `ktrdr db upgrade`"):
         await OperationStore.open(f"sqlite:///{tmp_path}/server.db", migrate.upgrade, owner="test")
 
 
@@ -200,7 +201,7 @@ async def test_busy_database(store, url, request_for, monkeypatch):
     """A database that another process holds for too long fails the write with a sentence, and nothing else."""
     monkeypatch.setattr("ktrdr.orchestration.database._PRAGMAS", ("PRAGMA busy_timeout = 10",))
     impatient = await OperationStore.open(url, migrate.upgrade, owner="other")
-    async with store._database.writing():
+    async with store.database.writing():
         with pytest.raises(StorageFailed, match="has been busy"):
             await impatient.insert(operation(request_for))
     await impatient.insert(operation(request_for))
@@ -209,13 +210,13 @@ async def test_busy_database(store, url, request_for, monkeypatch):
 
 async def test_full_disk(store, request_for):
     """A full disk fails the write with a sentence, and the store works on when there is room again."""
-    async with store._database.writing() as connection:
+    async with store.database.writing() as connection:
         await connection.execute(text("PRAGMA max_page_count = 1"))
     large = operation(request_for, "large", error={"message": "x" * 100_000})
     with pytest.raises(StorageFailed, match="full: make room"):
         await store.insert(large)
     assert await store.count() == 0
-    async with store._database.writing() as connection:
+    async with store.database.writing() as connection:
         await connection.execute(text("PRAGMA max_page_count = 100000"))
     await store.insert(large)
     assert await store.count() == 1
@@ -223,7 +224,7 @@ async def test_full_disk(store, request_for):
 
 async def test_durable_settings(store):
     """SQLite waits for others, syncs every commit and keeps no write-ahead log."""
-    async with store._database.reading() as connection:
+    async with store.database.reading() as connection:
         names = ("busy_timeout", "journal_mode", "synchronous", "foreign_keys")
         values = [(await connection.execute(text(f"PRAGMA {name}"))).scalar_one() for name in names]
     assert values == [30000, "truncate", 2, 1]

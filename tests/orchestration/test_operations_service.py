@@ -46,8 +46,8 @@ async def test_whole_life(operations, request_for, result):
     assert done == await operations.get("a")
     assert (done.status, done.result, done.progress.fraction) == (S.COMPLETED, result, 1.0)
     assert done.created_at <= done.started_at <= done.ended_at
-    assert [each.operation_id for each in await operations.list(S.COMPLETED)] == ["a"]
-    assert await operations.count(S.COMPLETED) == 1
+    assert [each.operation_id for each in (await operations.page([S.COMPLETED])).items] == ["a"]
+    assert (await operations.page([S.COMPLETED])).total == 1
 
 
 async def test_unknown(operations):
@@ -159,7 +159,7 @@ async def test_cancel_from_another_process(operations, url, request_for, until):
 async def test_superseded_run_is_cancelled(operations, store, request_for, until):
     """A run whose attempt is over in the store is told to stop, and what it writes changes nothing."""
     token = await running(operations, request_for)
-    async with store._database.writing() as connection:
+    async with store.database.writing() as connection:
         await connection.execute(text("UPDATE operations SET attempt = 2"))
     await until(lambda: _is(token.is_cancelled()))
     assert await operations.fail("a", 1, {"code": "x"}) is None
@@ -176,7 +176,7 @@ async def test_progress_visible_at_once_and_stored_soon(operations, store, reque
     for epoch in range(1, 11):
         operations.report_progress("a", 1, progress(epoch))
         assert (await operations.get("a")).progress.details["epoch"] == epoch
-        assert (await operations.list())[0].progress.details["epoch"] == epoch
+        assert (await operations.page()).items[0].progress.details["epoch"] == epoch
 
     async def stored_last():
         stored = await store.get("a")
@@ -305,7 +305,7 @@ async def test_full_disk_at_the_end(operations, store, request_for, result):
     the model is."""
     await running(operations, request_for)
     big = progress().model_copy(update={"message": "x" * 50_000})
-    async with store._database.writing() as connection:
+    async with store.database.writing() as connection:
         await connection.execute(text("PRAGMA max_page_count = 1"))
     operations.report_progress("a", 1, big)
     await asyncio.sleep(0.2)

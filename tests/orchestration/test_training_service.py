@@ -4,7 +4,6 @@ import asyncio
 import threading
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -13,11 +12,22 @@ from sqlalchemy import text
 
 from ktrdr.contracts.operations import OperationStatus
 from ktrdr.contracts.strategies import StrategyOverrides
-from ktrdr.contracts.training import Phase, StartTraining
-from ktrdr.errors import DataNotFound, InvalidRequest, ModeUnavailable, NotEnoughData, StorageFailed, StrategyNotFound
+from ktrdr.contracts.training import CancellationToken, Phase, StartTraining, TrainingRequest
+from ktrdr.errors import (
+    Conflict,
+    DataNotFound,
+    InvalidRequest,
+    ModeUnavailable,
+    NotEnoughData,
+    OperationNotFound,
+    StorageFailed,
+    StrategyNotFound,
+)
 from ktrdr.execution.runners.fake import FakeExecutor
 from ktrdr.execution.runners.local import LocalTrainingRunner
 from ktrdr.orchestration.execution_mode_selector import ExecutionModeSelector
+from ktrdr.orchestration.training_planner import TrainingPlanner
+from ktrdr.orchestration.training_queue import TrainingQueue
 from ktrdr.orchestration.training_service import TrainingService
 
 DEMO = StartTraining(strategy_name="demo")
@@ -28,15 +38,19 @@ async def service_with(operations, fakes):
     made = []
 
     def make(executor, **options):
-        selector = ExecutionModeSelector(default_mode="auto", local_has_gpu=lambda: False)
-        runners = {"local": LocalTrainingRunner(lambda: executor)}
-        service = TrainingService(operations, selector, runners, fakes.strategies, fakes.bars, **options)
+        queue = TrainingQueue(operations, {"local": LocalTrainingRunner(lambda: executor)}, fakes.saved, **options)
+        service = TrainingService(operations, planner(fakes), queue, fakes.checkpoints)
         made.append(service)
         return service
 
     yield make
     for service in made:
         await service.aclose()
+
+
+def planner(fakes):
+    selector = ExecutionModeSelector(default_mode="auto", local_has_gpu=lambda: False)
+    return TrainingPlanner(fakes.strategies, fakes.bars, selector)
 
 
 async def final(operations, operation):
@@ -75,20 +89,18 @@ async def test_a_result_without_its_test_range(service_with, operations, request
     assert done.result.data_summary == {}
 
 
-async def test_three_ways_to_name_a_strategy(service_with, fakes):
-    """A name, a text or a file, with overrides handed through; two of them or none are refused."""
+async def test_two_ways_to_name_a_strategy(service_with, fakes):
+    """A name or a text, with overrides handed through; both of them or none are refused."""
     service = service_with(FakeExecutor())
     overrides = StrategyOverrides(seed=3)
     await service.plan(StartTraining(strategy_name="demo", overrides=overrides))
     await service.plan(StartTraining(strategy_text="x", source="upload", overrides=overrides))
-    await service.plan(StartTraining(path=Path("a.yaml"), overrides=overrides))
     assert fakes.strategies.asked == [
         ("read", "demo", overrides),
         ("read_text", "x", "upload", overrides),
-        ("read_file", Path("a.yaml"), overrides),
     ]
-    for wrong in ({}, {"strategy_name": "demo", "path": Path("a.yaml")}):
-        with pytest.raises(InvalidRequest, match="exactly one"):
+    for wrong in ({}, {"strategy_name": "demo", "strategy_text": "x"}):
+        with pytest.raises(InvalidRequest, match="either a strategy's name or its text"):
             StartTraining(**wrong)
 
 
@@ -98,16 +110,16 @@ async def test_plan(service_with, operations):
     assert plan.bars == {"EURUSD 1h": 6000}
     assert (plan.labels, plan.training, plan.model) == ({"source": "zigzag"}, {"epochs": 3}, {"type": "mlp"})
     assert (plan.execution_mode, plan.notices) == ("local", ["a notice"])
-    assert await operations.count() == 0
+    assert await operations._store.count() == 0
 
 
 @pytest.mark.parametrize(
     ("wanted", "error", "says"),
     [
         (StartTraining(strategy_name="x"), StrategyNotFound, "there is demo"),
-        (StartTraining(path=Path("a"), overrides=StrategyOverrides(symbols=["X"])), DataNotFound, "no bars of X 1h"),
+        (StartTraining(strategy_text="a", overrides=StrategyOverrides(symbols=["X"])), DataNotFound, "no bars of X 1h"),
         (
-            StartTraining(path=Path("a"), overrides=StrategyOverrides(start_date=datetime(2019, 1, 1, tzinfo=UTC))),
+            StartTraining(strategy_text="a", overrides=StrategyOverrides(start_date=datetime(2019, 1, 1, tzinfo=UTC))),
             DataNotFound,
             "from 2019-01-01 to the end: those stored go from 2017-01-01 to 2018-01-01",
         ),
@@ -121,7 +133,7 @@ async def test_mistakes_cost_nothing(service_with, operations, wanted, error, sa
     for attempt in (service.plan, service.start_training):
         with pytest.raises(error, match=says):
             await attempt(wanted)
-    assert await operations.count() == 0
+    assert await operations._store.count() == 0
 
 
 async def test_expected_failure(service_with, operations):
@@ -173,7 +185,7 @@ async def test_one_at_a_time(service_with, operations):
     service = service_with(FakeExecutor(seconds=0.01, on_epoch=count))
     started = [await service.start_training(DEMO) for _ in range(3)]
     await asyncio.sleep(0.01)
-    assert await operations.count(OperationStatus.RUNNING) <= 1
+    assert await operations._store.count([OperationStatus.RUNNING]) <= 1
     ends = [await final(operations, operation) for operation in started]
     assert [end.status for end in ends] == [OperationStatus.COMPLETED] * 3
     assert all(earlier.ended_at <= later.started_at for earlier, later in pairwise(ends))
@@ -227,20 +239,20 @@ async def test_task_cancelled_from_outside(service_with, operations, until):
         return bool(epochs)
 
     await until(under_way)
-    task = service._tasks[started.operation_id]
+    task = service._queue._runs[started.operation_id]
     task.cancel()
     await asyncio.wait({task})
     assert (await operations.get(started.operation_id)).status is OperationStatus.CANCELLED
 
 
 async def test_superseded_before_it_started(service_with, operations, store):
-    """A queued training whose attempt is another's by now does not run."""
+    """A queued training that another process has taken over does not run."""
     epochs = []
     service = service_with(FakeExecutor(on_epoch=epochs.append))
     started = await service.start_training(DEMO)
-    async with store._database.writing() as connection:
-        await connection.execute(text("UPDATE operations SET attempt = 2"))
-    await asyncio.wait({service._tasks[started.operation_id]})
+    async with store.database.writing() as connection:
+        await connection.execute(text("UPDATE operations SET owner = 'another'"))
+    await asyncio.sleep(0.05)
     assert epochs == []
     assert (await operations.get(started.operation_id)).status is OperationStatus.QUEUED
 
@@ -287,7 +299,146 @@ async def test_a_start_that_cannot_be_stored(service_with, operations, monkeypat
 
 async def test_no_runner_for_the_mode(operations, fakes):
     """A mode that nothing here runs is refused before there is an operation."""
-    selector = ExecutionModeSelector(default_mode="auto", local_has_gpu=lambda: False)
-    service = TrainingService(operations, selector, {}, fakes.strategies, fakes.bars)
+    queue = TrainingQueue(operations, {}, fakes.saved)
+    service = TrainingService(operations, planner(fakes), queue, fakes.checkpoints)
     with pytest.raises(ModeUnavailable, match="in mode local"):
         await service.start_training(DEMO)
+
+
+async def test_the_same_key_is_the_same_training(service_with, operations, fakes):
+    """Sent again, or twice at once, it starts nothing; with another request it is refused."""
+    service = service_with(FakeExecutor())
+    wanted = DEMO.model_copy(update={"idempotency_key": "k"})
+    first, second = await asyncio.gather(service.start_training(wanted), service.start_training(wanted))
+    assert first.operation_id == second.operation_id
+    await final(operations, first)
+    fakes.strategies.asked.clear()
+    assert (await service.start_training(wanted)).operation_id == first.operation_id
+    assert fakes.strategies.asked == []
+    with pytest.raises(InvalidRequest, match="came before with another request"):
+        await service.start_training(wanted.model_copy(update={"priority": 3}))
+    assert await operations._store.count() == 1
+
+
+async def test_the_higher_priority_runs_first(service_with, operations, until):
+    """Among those that wait; the list says at which place each stands."""
+    hold = threading.Event()
+    service = service_with(FakeExecutor(epochs=1, on_epoch=lambda _: hold.wait(5)))
+    running = await service.start_training(DEMO)
+
+    async def is_running():
+        return (await operations.get(running.operation_id)).status is OperationStatus.RUNNING
+
+    await until(is_running)
+    low, middle, high = [
+        await service.start_training(DEMO.model_copy(update={"priority": priority})) for priority in (-1, 0, 5)
+    ]
+    places = {one.operation_id: one.queue_position for one in (await operations.page()).items}
+    assert [places[one.operation_id] for one in (high, middle, low, running)] == [1, 2, 3, None]
+    assert (await operations.get(low.operation_id)).queue_position == 3
+    hold.set()
+    ends = [await final(operations, one) for one in (high, middle, low)]
+    assert all(earlier.ended_at <= later.started_at for earlier, later in pairwise(ends))
+
+
+async def test_as_many_run_as_there_are_slots(service_with, operations):
+    """Two slots: two at a time."""
+    together = threading.Barrier(2, timeout=5)
+    service = service_with(FakeExecutor(epochs=1, on_epoch=lambda _: together.wait()), slots={"local": 2})
+    started = [await service.start_training(DEMO) for _ in range(4)]
+    assert {(await final(operations, one)).status for one in started} == {OperationStatus.COMPLETED}
+
+
+async def test_a_suspended_run_waits_for_the_next_process(service_with, operations, until):
+    """It is queued again at the same attempt; nothing more is started. A cancel that came before wins."""
+    epochs = []
+    service = service_with(FakeExecutor(epochs=1000, seconds=0.01, on_epoch=epochs.append))
+    first, second = [await service.start_training(DEMO) for _ in range(2)]
+
+    async def under_way():
+        return bool(epochs)
+
+    await until(under_way)
+    await service._queue.suspend()
+    found = [await operations.get(one.operation_id) for one in (first, second)]
+    assert [(one.status, one.attempt) for one in found] == [(OperationStatus.QUEUED, 1)] * 2
+    assert found[0].started_at is not None
+    assert found[1].started_at is None
+
+
+async def test_a_cancel_wins_over_a_suspension(service_with, operations, until):
+    """Who has asked for the end gets the end."""
+    epochs = []
+    service = service_with(FakeExecutor(epochs=1000, seconds=0.05, on_epoch=epochs.append))
+    started = await service.start_training(DEMO)
+
+    async def under_way():
+        return bool(epochs)
+
+    await until(under_way)
+    await service.cancel(started.operation_id)
+    await service._queue.suspend()
+    assert (await operations.get(started.operation_id)).status is OperationStatus.CANCELLED
+
+
+async def test_a_retry_is_the_next_attempt(service_with, operations, fakes):
+    """Under the same id, from its checkpoint or from the start; only after a failure or a cancel."""
+    fail = [True]
+
+    def sometimes(epoch):
+        if fail:
+            raise NotEnoughData("three rows are too few: use more bars")
+
+    service = service_with(FakeExecutor(on_epoch=sometimes))
+    failed = await final(operations, await service.start_training(DEMO))
+    fail.clear()
+    again = await service.retry(failed.operation_id)
+    assert (again.status, again.attempt, again.error) == (OperationStatus.QUEUED, 2, None)
+    done = await final(operations, again)
+    assert (done.status, done.attempt) == (OperationStatus.COMPLETED, 2)
+    assert fakes.checkpoints.discarded == []
+    with pytest.raises(Conflict, match="only failed or cancelled"):
+        await service.retry(failed.operation_id)
+    with pytest.raises(OperationNotFound):
+        await service.retry("nobody")
+    fail.append(True)
+    failed = await final(operations, await service.start_training(DEMO))
+    await final(operations, await service.retry(failed.operation_id, from_start=True))
+    assert fakes.checkpoints.discarded == [failed.operation_id]
+
+
+async def test_a_model_that_was_saved_is_not_trained_again(service_with, operations, fakes):
+    """A run that was cut off between the save and its end is completed with what it saved."""
+    epochs, result = (
+        [],
+        FakeExecutor().execute(
+            TrainingRequest(operation_id="x", strategy_name="demo", strategy={}), lambda *_, **__: None, lambda: False
+        ),
+    )
+    service = service_with(FakeExecutor(on_epoch=epochs.append))
+    request = TrainingRequest(operation_id="cut-off", strategy_name="demo", strategy={})
+    await operations.create(request, "local", "asked for")
+    await operations.start("cut-off", 1, CancellationToken())
+    await operations.requeue("cut-off", 1)
+    fakes.saved.results["cut-off"] = result
+    service._queue.wake()
+    done = await final(operations, await operations.get("cut-off"))
+    assert (done.status, done.result.model_path) == (OperationStatus.COMPLETED, result.model_path)
+    assert epochs == []
+
+
+async def test_a_server_waits_for_a_store_that_fails(service_with, operations, monkeypatch, until):
+    """What is queued runs as soon as the store is there again."""
+    service, change = service_with(FakeExecutor(), retry_every=0.02), operations._store.change
+    broken = [True]
+
+    async def sometimes(*arguments, **values):
+        if broken:
+            raise StorageFailed("the disk is gone: put it back")
+        return await change(*arguments, **values)
+
+    monkeypatch.setattr(operations._store, "change", sometimes)
+    started = await service.start_training(DEMO)
+    await asyncio.sleep(0.1)
+    broken.clear()
+    assert (await final(operations, started)).status is OperationStatus.COMPLETED

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from ktrdr.cli import data, models, strategies
-from ktrdr.cli.running import OpenClient, Session
+from ktrdr.cli import config, data, database, keys, models, operations, serve, strategies
+from ktrdr.cli.running import Local, OpenClient, Session
 
 app = typer.Typer(
     name="ktrdr",
@@ -14,12 +14,18 @@ app = typer.Typer(
     epilog="Example:  ktrdr models train strategies/eurusd_momentum.yaml",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    add_completion=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(models.app, name="models")
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(data.app, name="data")
+app.add_typer(operations.app, name="operations")
+app.command("serve", epilog="Example:  ktrdr serve --port 8000")(serve.serve)
+app.add_typer(keys.app, name="keys")
+app.add_typer(database.app, name="db")
+app.add_typer(config.app, name="config")
 
 
 def _version(wanted: bool) -> None:
@@ -36,6 +42,9 @@ def root(
     home: Annotated[
         Path | None, typer.Option(help="Folder that holds strategies/, data/ and models/ (default: here).")
     ] = None,
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="The server to talk to (default: KTRDR_SERVER, else none).")
+    ] = None,
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None,
         typer.Option(case_sensitive=False, metavar="LEVEL", help="Log lines to write: debug, info, warning or error."),
@@ -47,14 +56,15 @@ def root(
     ] = False,
 ) -> None:
     """Root options; the commands find them in the session."""
-    given = {"home": home, "log_level": log_level, "log_format": log_format, "log_file": log_file}
+    given = {"home": home, "server": server, "log_level": log_level, "log_format": log_format, "log_file": log_file}
     context.obj.options = {name: value for name, value in given.items() if value is not None}
 
 
-def main(open_client: OpenClient, arguments: list[str] | None = None) -> int:
-    """Run the command line and answer its exit code; `open_client` opens what commands talk to."""
+def main(open_client: OpenClient, arguments: list[str] | None = None, *, local: Local | None = None) -> int:
+    """Run the command line and answer its exit code; `open_client` opens what commands talk to, `local` has what they
+    do on this machine whatever server is named."""
     try:
-        app(arguments, prog_name="ktrdr", obj=Session(open_client))
+        app(arguments, prog_name="ktrdr", obj=Session(open_client, local))
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else 1
     return 0

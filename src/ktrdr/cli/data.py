@@ -85,10 +85,11 @@ def show_series(
     async def body(client: "Client") -> int | None:
         from ktrdr.cli.output import console, facts, minute, print_json
 
-        info, head, tail = await client.describe_series(symbol, timeframe)
+        found = await client.describe_series(symbol, timeframe)
         if as_json:
-            print_json({"series": info, "head": head, "tail": tail})
+            print_json(found)
             return None
+        info = found.series
         screen = console()
         screen.print(f"[bold]{info.symbol} {info.timeframe}[/bold]")
         screen.print(
@@ -100,7 +101,7 @@ def show_series(
                 ("digest", info.digest[:16]),
             )
         )
-        screen.print(_bar_table(head, tail))
+        screen.print(_bar_table(found.head, found.tail))
         return None
 
     run(context, body, as_json=as_json)

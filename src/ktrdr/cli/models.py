@@ -33,6 +33,10 @@ def train(
     mode: Annotated[str | None, typer.Option(help="Where to run: auto or local.")] = None,
     require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail where no GPU is there.")] = False,
     models_dir: ModelsDir = None,
+    priority: Annotated[
+        int, typer.Option(min=-100, max=100, help="Of two that wait in a server's queue the higher runs first.")
+    ] = 0,
+    detach: Annotated[bool, typer.Option("--detach", help="Leave it to the server and come back at once.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -48,13 +52,13 @@ def train(
             end_date=end_date,
             seed=seed,
         )
-        wanted = wanted_training(strategy, overrides, mode, require_gpu=require_gpu)
+        wanted = wanted_training(strategy, overrides, mode, require_gpu=require_gpu, priority=priority)
         if dry_run:
             show_plan(await client.plan_training(wanted), as_json=as_json)
             return None
-        return await follow(client, wanted, place(context, models_dir), as_json=as_json)
+        return await follow(client, wanted, place(context, models_dir), as_json=as_json, detach=detach)
 
-    run(context, body, as_json=as_json, models_dir=models_dir)
+    run(context, body, as_json=as_json, models_dir=models_dir, needs_server=detach)
 
 
 @app.command("list", epilog="Example:  ktrdr models list eurusd_momentum")

@@ -38,3 +38,8 @@ def listed(texts: list[str] | None) -> list[str] | None:
     """`["A,B", "C"]` as `["A", "B", "C"]`, None where nothing was given."""
     names = [name.strip() for text in texts or [] for name in text.split(",") if name.strip()]
     return names or None
+
+
+def is_file(strategy: str) -> bool:
+    """Whether a command's STRATEGY is a file's path, not a name in strategies/."""
+    return strategy.endswith((".yaml", ".yml")) or "/" in strategy

@@ -3,6 +3,7 @@
 0 done, 1 failed, 2 wrong usage, 130 cancelled.
 """
 
+import os
 import signal
 import sys
 import traceback
@@ -18,6 +19,7 @@ import typer
 if TYPE_CHECKING:
     from ktrdr.client import Client
     from ktrdr.errors import KtrdrError
+    from ktrdr.orchestration.api_keys import ApiKeys
 
 DONE, FAILED, USAGE, CANCELLED = 0, 1, 2, 130
 _LOGGED = "its stack trace is in the log"
@@ -26,11 +28,24 @@ OpenClient = Callable[..., AbstractAsyncContextManager["Client"]]
 Body = Callable[["Client"], Awaitable[int | None]]
 
 
+@dataclass(frozen=True)
+class Local:
+    """What is done on this machine, whatever server is named."""
+
+    serve: Callable[..., Awaitable[int]]
+    open_keys: Callable[..., AbstractAsyncContextManager["ApiKeys"]]
+    upgrade_database: Callable[..., Awaitable[str]]
+
+
+LocalBody = Callable[[Local, dict[str, Any]], Awaitable[int | None]]
+
+
 @dataclass
 class Session:
     """What the root options say, for every command: how a client is opened."""
 
     open_client: OpenClient
+    local: Local | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -55,26 +70,51 @@ def place(context: typer.Context, models_dir: Path | None) -> Place:
     return Place(home=context.obj.options.get("home"), models_dir=models_dir)
 
 
-def run(context: typer.Context, body: Body, *, as_json: bool = False, **options: Any) -> None:
+def run(
+    context: typer.Context, body: Body, *, as_json: bool = False, needs_server: bool = False, **options: Any
+) -> None:
     """Open a client (with `options` on top of the root's), run the body, and leave with its exit code."""
+    session: Session = context.obj
+    if needs_server and not session.options.get("server") and not os.environ.get("KTRDR_SERVER"):
+        raise usage("only a server trains on by itself: name one with --server or KTRDR_SERVER, or leave --detach out")
+    given = {name: value for name, value in options.items() if value is not None}
+
+    async def work() -> int | None:
+        async with session.open_client(**{**session.options, **given}) as client:
+            with _logged_bugs():
+                return await body(client)
+
+    _leave_with(work, session.options.get("log_level"), as_json=as_json)
+
+
+def run_local(context: typer.Context, body: LocalBody, *, as_json: bool = False) -> None:
+    """Run a body on this machine, whatever server is named, and leave with its exit code."""
+    session: Session = context.obj
+
+    async def work() -> int | None:
+        if session.local is None:
+            raise RuntimeError("this command line was opened without what it does on this machine")
+        options = {name: value for name, value in session.options.items() if name != "server"}
+        return await body(session.local, options)
+
+    _leave_with(work, session.options.get("log_level"), as_json=as_json)
+
+
+def _leave_with(work: Callable[[], Awaitable[int | None]], log_level: str | None, *, as_json: bool) -> None:
     import asyncio
 
-    session: Session = context.obj
-    given = {name: value for name, value in options.items() if value is not None}
     try:
-        code = asyncio.run(_with_client(session.open_client, {**session.options, **given}, body, as_json=as_json))
+        code = asyncio.run(_exit_code(work, log_level, as_json=as_json))
     except KeyboardInterrupt:
         code = CANCELLED
     raise typer.Exit(code)
 
 
-async def _with_client(open_client: OpenClient, options: dict[str, Any], body: Body, *, as_json: bool) -> int:
+async def _exit_code(work: Callable[[], Awaitable[int | None]], log_level: str | None, *, as_json: bool) -> int:
     from ktrdr.errors import KtrdrError
 
     try:
-        async with open_client(**options) as client:
-            with _logged_bugs():
-                return await body(client) or DONE
+        return await work() or DONE
     except KtrdrError as error:
         tell_error(error, as_json=as_json)
     except typer.Abort:
@@ -82,7 +122,7 @@ async def _with_client(open_client: OpenClient, options: dict[str, Any], body: B
     except OSError as error:  # the floors below tell theirs: this is a screen, a pipe or a file that takes no more
         sys.stderr.write(f"Error: the output cannot be written: {error.strerror or error}\n")
     except Exception as error:  # noqa: BLE001  (a bug: one sentence for the user, the trace for those who ask)
-        _tell_bug(error, options.get("log_level"), as_json=as_json)
+        _tell_bug(error, log_level, as_json=as_json)
     return FAILED
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ktrdr.cli.options import Json
+from ktrdr.cli.options import Json, is_file
 from ktrdr.cli.running import FAILED, run
 
 if TYPE_CHECKING:
@@ -106,8 +106,11 @@ def validate_strategy(
 
 
 async def _read(client: "Client", strategy: str) -> "StrategyDetails":
-    is_file = strategy.endswith((".yaml", ".yml")) or "/" in strategy
-    return await (client.validate(Path(strategy)) if is_file else client.strategy(strategy))
+    from ktrdr.texts import read_strategy_file
+
+    if is_file(strategy):
+        return await client.validate(read_strategy_file(Path(strategy)), strategy)
+    return await client.strategy(strategy)
 
 
 def _show(details: "StrategyDetails") -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ktrdr.cli.options import is_file
 from ktrdr.cli.running import CANCELLED, DONE, FAILED, Place
 
 if TYPE_CHECKING:
@@ -19,33 +20,81 @@ if TYPE_CHECKING:
 
 
 def wanted_training(
-    strategy: str, overrides: "StrategyOverrides", mode: str | None, *, require_gpu: bool
+    strategy: str, overrides: "StrategyOverrides", mode: str | None, *, require_gpu: bool, priority: int
 ) -> "StartTraining":
     """What the command asks for: a file when it looks like one, else a name in strategies/."""
     from ktrdr.contracts.training import StartTraining
+    from ktrdr.texts import read_strategy_file
 
-    is_file = strategy.endswith((".yaml", ".yml")) or "/" in strategy
+    named = {"strategy_name": strategy}
+    if is_file(strategy):
+        named = {"strategy_text": read_strategy_file(Path(strategy)), "source": strategy}
     return StartTraining(
-        path=Path(strategy) if is_file else None,
-        strategy_name=None if is_file else strategy,
+        **named,
         overrides=overrides,
         execution_mode=mode,
         require_gpu=require_gpu,
+        priority=priority,
     )
 
 
-async def follow(client: "Client", wanted: "StartTraining", where: Place, *, as_json: bool) -> int:
+async def follow(client: "Client", wanted: "StartTraining", where: Place, *, as_json: bool, detach: bool) -> int:
     """Train to the end; the exit code says how it ended. `where` finds the model again, in the commands proposed."""
+    return await follow_operation(client, await client.start_training(wanted), where, as_json=as_json, detach=detach)
+
+
+async def follow_operation(
+    client: "Client",
+    operation: "Operation",
+    where: Place,
+    *,
+    as_json: bool,
+    detach: bool = False,
+    cancel_on_ctrl_c: bool = True,
+) -> int:
+    """Follow a training to its end; who detaches only hears how to follow it later."""
     from ktrdr.cli.output import error_console
     from ktrdr.cli.progress import TrainingProgress
 
+    if detach:
+        return _detached(operation, where, as_json=as_json)
     with TrainingProgress(error_console(), quiet=as_json) as shown:
-        operation = await client.start_training(wanted)
-        with _cancelled_by_ctrl_c(client, operation.operation_id, shown):
+        on_ctrl_c = _cancelled_by_ctrl_c if cancel_on_ctrl_c else _left_by_ctrl_c
+        with on_ctrl_c(client, operation.operation_id, shown):
             async for state in client.watch(operation.operation_id):
                 operation = state
                 shown.show(operation)
     return _end(operation, where, as_json=as_json)
+
+
+def _detached(operation: "Operation", where: Place, *, as_json: bool) -> int:
+    from ktrdr.cli.output import console, print_json
+
+    if as_json:
+        print_json(operation)
+        return DONE
+    said = f"{operation.operation_id} is {operation.status}; follow it with"
+    console().print(f"{said}\n  {where.command(f'operations watch {operation.operation_id}')}", soft_wrap=True)
+    return DONE
+
+
+@contextmanager
+def _left_by_ctrl_c(client: "Client", operation_id: str, shown: "TrainingProgress") -> Iterator[None]:
+    """Ctrl-C leaves the training alone and says how to end it."""
+    import asyncio
+
+    def interrupt() -> None:
+        shown.close()
+        shown.say(f"The training goes on. To end it: ktrdr operations cancel {operation_id}")
+        sys.stderr.flush()
+        os._exit(CANCELLED)
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 @contextmanager

@@ -51,6 +51,14 @@ class Bar(Value):
     volume: float
 
 
+class SeriesDetails(Value):
+    """A series with its first and its last bars; `tail` is empty when `head` has them all."""
+
+    series: SeriesInfo
+    head: list[Bar]
+    tail: list[Bar]
+
+
 class BarRepository(Protocol):
     """The bars of a folder. Raises DataNotFound, DataRefused, InvalidName and StorageFailed."""
 
@@ -58,7 +66,7 @@ class BarRepository(Protocol):
 
     def describe(self, symbol: str, timeframe: str) -> SeriesInfo: ...
 
-    def head_and_tail(self, symbol: str, timeframe: str, rows: int = 5) -> tuple[list[Bar], list[Bar]]: ...
+    def details(self, symbol: str, timeframe: str, rows: int = 5) -> SeriesDetails: ...
 
     def count(self, symbol: str, timeframe: str, start: datetime | None, end: datetime | None) -> int:
         """Bars stored in [start, end)."""

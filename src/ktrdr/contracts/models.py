@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from ktrdr.contracts.training import TrainingRequest, TrainingResult
 from ktrdr.contracts.values import Value
 
 
@@ -25,6 +26,13 @@ class ModelSink(Protocol):
 
     def save(self, artifact: ModelArtifact) -> str:
         """Store it whole or not at all; the answer is its path. Saving one operation twice answers the same."""
+
+
+class SavedResults(Protocol):
+    """What trainings have saved, by their operation."""
+
+    def result_of(self, request: TrainingRequest) -> TrainingResult | None:
+        """The result of that operation if its model is saved, whoever saved it; else None."""
 
 
 class ModelRecord(Value):

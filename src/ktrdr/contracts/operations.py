@@ -36,23 +36,45 @@ class Progress(Value):
     details: dict[str, Any] = Field(default_factory=dict)
 
 
-class Operation(Value):
-    """An operation as the store knows it. `revision` grows by one with each change."""
+class OperationSummary(Value):
+    """What a list says of an operation. `revision` grows by one with each change; `queue_position` is 1 for the next
+    to run and None once it has left the queue."""
 
     operation_id: str
     type: str = "training"
+    strategy_name: str
     status: OperationStatus
     attempt: int
     revision: int
-    request: TrainingRequest
+    priority: int = 0
+    queue_position: int | None = None
     execution_mode: str
-    execution_reason: str
     progress: Progress | None = None
-    result: TrainingResult | None = None
     error: dict[str, Any] | None = None
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+
+class Operation(OperationSummary):
+    """An operation as the store knows it."""
+
+    request: TrainingRequest
+    execution_reason: str
+    result: TrainingResult | None = None
+
+    def summary(self) -> OperationSummary:
+        """Without the request and the result, which are large."""
+        return OperationSummary.model_construct(**{name: getattr(self, name) for name in OperationSummary.model_fields})
+
+
+class OperationPage(Value):
+    """A part of the list of operations, newest first; `total` counts all that the filters let through."""
+
+    items: list[OperationSummary]
+    total: int
+    limit: int
+    offset: int
 
 
 class EvaluatedRange(Value):

@@ -1,7 +1,6 @@
 """Strategies as the upper floors see them: names, summaries and resolved values, never live components."""
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import Field
@@ -61,6 +60,3 @@ class StrategyRepository(Protocol):
 
     def read_text(self, text: str, source: str, overrides: StrategyOverrides | None = None) -> StrategyDetails:
         """A strategy handed in as text; `source` is what error messages call it."""
-
-    def read_file(self, path: Path, overrides: StrategyOverrides | None = None) -> StrategyDetails:
-        """A strategy from any file."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Protocol, Self
 
 from pydantic import Field, model_validator
@@ -57,7 +56,10 @@ _HEADINGS = {
 
 
 class StartTraining(Value):
-    """What a caller asks for: exactly one of a strategy's name, its text, or a file.
+    """What a caller asks for: a strategy's name, or its text.
+
+    Of two in the queue the one with the higher `priority` runs first. The same `idempotency_key` twice is the same
+    training, not a second one.
 
     `source` is what messages call a strategy given as text. No `execution_mode`: the system's default decides.
     """
@@ -65,16 +67,16 @@ class StartTraining(Value):
     strategy_name: str | None = None
     strategy_text: str | None = None
     source: str = "strategy"
-    path: Path | None = None
     overrides: StrategyOverrides = StrategyOverrides()
     execution_mode: str | None = None
     require_gpu: bool = False
+    priority: int = Field(default=0, ge=-100, le=100)
+    idempotency_key: str | None = Field(default=None, min_length=1, max_length=255)
 
     @model_validator(mode="after")
     def _one_strategy(self) -> Self:
-        given = [value for value in (self.strategy_name, self.strategy_text, self.path) if value is not None]
-        if len(given) != 1:
-            raise InvalidRequest("give exactly one of a strategy's name, its text or its file")
+        if (self.strategy_name is None) == (self.strategy_text is None):
+            raise InvalidRequest("give either a strategy's name or its text")
         return self
 
 
@@ -119,16 +121,31 @@ IsCancelled = Callable[[], bool]
 
 
 class CancellationToken:
-    """Set once from any thread, read from any thread."""
+    """Set once from any thread, read from any thread. A run that is `suspended` stops too, to be taken up again."""
 
     def __init__(self) -> None:
         self.cancelled = False
+        self.suspended = False
+        self._listeners: list[Callable[[], object]] = []
 
     def cancel(self) -> None:
         self.cancelled = True
+        for listener in self._listeners:
+            listener()
+
+    def suspend(self) -> None:
+        if not self.cancelled:
+            self.suspended = True
+            self.cancel()
 
     def is_cancelled(self) -> bool:
         return self.cancelled
+
+    def on_cancel(self, listener: Callable[[], object]) -> None:
+        """Call `listener` at the cancel, in the thread it comes from; at once if it has come already."""
+        self._listeners.append(listener)
+        if self.cancelled:
+            listener()
 
 
 class Executor(Protocol):
@@ -145,6 +162,13 @@ class TrainingRunner(Protocol):
     async def run(
         self, request: TrainingRequest, progress: ProgressCallback, cancellation: CancellationToken
     ) -> TrainingResult: ...
+
+
+class CheckpointStore(Protocol):
+    """Where unfinished trainings keep how far they came."""
+
+    def discard(self, operation_id: str) -> None:
+        """Forget the checkpoint of that operation, if it has one."""
 
 
 class TrainingPlan(Value):

@@ -1,5 +1,7 @@
 """Which epoch was the best, and when there is no use in going on."""
 
+from collections.abc import Mapping
+
 from ktrdr.execution.strategy.learning import EarlyStopping
 
 
@@ -32,3 +34,19 @@ class BestEpoch:
     def exhausted(self) -> bool:
         """Whether early stopping is on and patience has run out."""
         return self._settings.enabled and self._waited >= self._settings.patience
+
+    def state_dict(self) -> dict[str, float]:
+        """The counters, to be restored by `load_state_dict`."""
+        return {
+            "value": self.value,
+            "epoch": self.epoch,
+            "reference": self._reference,
+            "waited": self._waited,
+        }
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Put back the counters of `state_dict`."""
+        self.value = state["value"]
+        self.epoch = int(state["epoch"])
+        self._reference = state["reference"]
+        self._waited = int(state["waited"])

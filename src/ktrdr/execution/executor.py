@@ -10,17 +10,19 @@ import torch
 from ktrdr.contracts.models import ModelSink
 from ktrdr.contracts.training import IsCancelled, Phase, ProgressCallback, TrainingRequest, TrainingResult
 from ktrdr.execution.artifact import trained_model
+from ktrdr.execution.checkpoints import CheckpointFolder, Checkpoints
 from ktrdr.execution.dataset import Dataset, build_dataset
 from ktrdr.execution.device import choose_device, device_name, threads_for, torch_settings
+from ktrdr.execution.epochs import Epoch
 from ktrdr.execution.evaluation import fit_judge
 from ktrdr.execution.features.builder import FeatureBuilder
 from ktrdr.execution.fuzzy.engine import FuzzyEngine
 from ktrdr.execution.importance import permutation_importance
 from ktrdr.execution.indicators.engine import IndicatorEngine
-from ktrdr.execution.market import BarSource, load_market
-from ktrdr.execution.model_trainer import Epoch, ModelTrainer
+from ktrdr.execution.market import BarSource, Market, load_market
+from ktrdr.execution.model_trainer import ModelTrainer
 from ktrdr.execution.models.classifier import Classifier
-from ktrdr.execution.reporting import Report, model_artifact, training_result
+from ktrdr.execution.reporting import Report, model_artifact, provenance, training_result
 from ktrdr.execution.rows import rows_of
 from ktrdr.execution.seeds import torch_generator
 from ktrdr.execution.splits import require_enough, split_rows
@@ -33,13 +35,25 @@ _log = get_logger("executor")
 
 
 class TrainingExecutor:
-    """Runs one training. `device` is auto, cuda, mps or cpu; `threads` None leaves their number to the model's size."""
+    """Runs one training. `device` is auto, cuda, mps or cpu; `threads` None leaves their number to the model's size.
 
-    def __init__(self, data: BarSource, sink: ModelSink, *, device: str = "auto", threads: int | None = None) -> None:
+    With `checkpoints`, a request whose operation was stopped in its training goes on where it was stopped.
+    """
+
+    def __init__(
+        self,
+        data: BarSource,
+        sink: ModelSink,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        checkpoints: CheckpointFolder | None = None,
+    ) -> None:
         self._data = data
         self._sink = sink
         self._device = choose_device(device)
         self._threads = threads
+        self._checkpoints = checkpoints
 
     def execute(
         self, request: TrainingRequest, progress: ProgressCallback, is_cancelled: IsCancelled
@@ -88,8 +102,15 @@ class TrainingExecutor:
             train, validation, test = (part.to(self._device) for part in dataset.parts)
             shuffle = torch_generator(training.seed, "shuffle")
             tell = partial(_tell, step, training.epochs)
+            checkpoints = self._checkpoints_of(request, strategy, market, threads)
             history = trainer.train(
-                model, train, validation, shuffle=shuffle, on_epoch=tell, is_cancelled=step.is_cancelled
+                model,
+                train,
+                validation,
+                shuffle=shuffle,
+                on_epoch=tell,
+                is_cancelled=step.is_cancelled,
+                checkpoints=checkpoints,
             )
 
         with step(Phase.EVALUATION):
@@ -107,6 +128,8 @@ class TrainingExecutor:
             found = (market, labels, split, dropped, history, evaluation, test_loss, importance)
             report = Report(request, strategy, *found, model, threads, step.seconds)
             model_path = self._sink.save(model_artifact(report, trained))
+            if checkpoints is not None:
+                checkpoints.discard()
 
         with step(Phase.RESULT_AGGREGATION):
             return training_result(report, model_path)
@@ -120,6 +143,15 @@ class TrainingExecutor:
         model.normaliser.load_state_dict(dataset.normaliser.state_dict())
         model.to(self._device).use_generator(torch_generator(seed, "dropout", self._device))
         return model
+
+    def _checkpoints_of(
+        self, request: TrainingRequest, strategy: Strategy, market: Market, threads: int
+    ) -> Checkpoints | None:
+        """Where the state of this training is kept; None when nobody wants it."""
+        if self._checkpoints is None:
+            return None
+        made_with = provenance(strategy, market, self._device, threads)
+        return Checkpoints(self._checkpoints, request.operation_id, made_with)
 
 
 def _tell(step: Steps, epochs: int, epoch: Epoch) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import ConfigDict
 
-from ktrdr.contracts.models import ModelArtifact
+from ktrdr.contracts.models import ModelArtifact, ModelDetails
+from ktrdr.contracts.training import TrainingResult
 from ktrdr.contracts.values import Value
 from ktrdr.execution.model_names import Version
 
@@ -108,3 +109,15 @@ def _key(key: Any, where: str) -> str:
 def sha256(content: bytes) -> str:
     """The digest in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
+
+
+def stored_result(model: ModelDetails) -> TrainingResult:
+    """The TrainingResult that the documents of a stored model tell, as its training returned it."""
+    parts = ("model_info", "data_summary", "resource_usage", "provenance")
+    return TrainingResult(
+        model_path=model.record.path,
+        **{name: model.metrics[name] for name in ("training_metrics", "test_metrics", "per_symbol_metrics")},
+        feature_names=model.features["names"],
+        feature_importance=model.features["importance"],
+        **{name: model.metadata[name] for name in parts},
+    )

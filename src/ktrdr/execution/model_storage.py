@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ktrdr.contracts.models import ModelArtifact, ModelDetails, ModelRecord
+from ktrdr.contracts.training import TrainingRequest, TrainingResult
 from ktrdr.errors import ModelCorrupt, ModelNotFound
 from ktrdr.execution.files import (
     exclusive_lock,
@@ -23,7 +24,7 @@ from ktrdr.execution.files import (
     write_synced,
 )
 from ktrdr.execution.model_catalog import ModelCatalog
-from ktrdr.execution.model_files import METADATA, encode_artifact, encode_metadata
+from ktrdr.execution.model_files import METADATA, encode_artifact, encode_metadata, stored_result
 from ktrdr.execution.model_names import Family, Version, check_strategy_name, family_name
 from ktrdr.execution.model_reader import ModelReader, VerifiedModel
 from ktrdr.logs import get_logger
@@ -68,6 +69,15 @@ class ModelStorage:
                 fsync_folder(folder)
                 fsync_folder(self._root)
         return str(self._place(version))
+
+    def result_of(self, request: TrainingRequest) -> TrainingResult | None:
+        """The result that is stored with the model of that operation; None when it has none here."""
+        strategy = request.strategy_name
+        for version in self._catalog.versions(strategy):
+            with suppress(ModelCorrupt, ModelNotFound):
+                if self._reader(version).metadata()[0].operation_id == request.operation_id:
+                    return stored_result(self.show(version.name))
+        return None
 
     def records(self, strategy: str | None = None) -> list[ModelRecord]:
         """Every version, of one strategy or of all; one that cannot be trusted is left out, with a warning."""

@@ -5,47 +5,23 @@ within an epoch, and a batch asks one question of the outside: whether the train
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
-from torch import optim
 
 from ktrdr.contracts.training import IsCancelled
 from ktrdr.errors import TrainingCancelled, TrainingFailed
+from ktrdr.execution.checkpoints import Checkpoints
 from ktrdr.execution.dataset import Examples
-from ktrdr.execution.early_stopping import BestEpoch
-from ktrdr.execution.flat_parameters import FlatParameters
+from ktrdr.execution.epochs import Epoch, TrainingHistory
+from ktrdr.execution.learner import Learner
 from ktrdr.execution.losses import row_loss, weighted_mean
 from ktrdr.execution.models.classifier import Classifier
-from ktrdr.execution.optimizers import Schedule, build_optimizer
 from ktrdr.execution.strategy.learning import Training
 
 EVALUATION_BATCH = 65_536
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch came to. `train_loss` is the mean over its batches, dropout on; `learning_rate` was used in it."""
-
-    epoch: int
-    train_loss: float
-    val_loss: float
-    val_accuracy: float
-    learning_rate: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingHistory:
-    """All epochs; the model holds the weights of `best_epoch`."""
-
-    epochs: list[Epoch]
-    best_epoch: int
-    stopped_early: bool
-
-    @property
-    def best(self) -> Epoch:
-        return self.epochs[self.best_epoch - 1]
 
 
 class ModelTrainer:
@@ -64,47 +40,33 @@ class ModelTrainer:
         shuffle: torch.Generator,
         on_epoch: Callable[[Epoch], None] = lambda _: None,
         is_cancelled: IsCancelled = lambda: False,
+        checkpoints: Checkpoints | None = None,
     ) -> TrainingHistory:
         """Train in place, leave the best validation weights in the model, and return the history.
 
-        All tensors and the model lie on one device; `shuffle` is a CPU generator. Raises TrainingCancelled at the
-        first batch after the cancel, and TrainingFailed when the loss is not a number.
+        All tensors and the model lie on one device; `shuffle` is a CPU generator. With `checkpoints` it goes on from
+        the state kept there, as if it had never stopped. Raises TrainingCancelled at the first batch after the cancel,
+        TrainingFailed when the loss is not a number, and DataChanged for a checkpoint of other bars.
         """
-        settings = self.settings
-        parameters = FlatParameters(model)
-        optimizer = build_optimizer(parameters.vector, settings)
-        schedule = Schedule(optimizer, settings, batches=math.ceil(len(train.labels) / settings.batch_size))
+        learner = Learner(model, self.settings, shuffle, rows=len(train.labels))
         train, validation = _normalised(model, train), _normalised(model, validation)
-        best, best_weights = BestEpoch(settings.early_stopping), parameters.copy()
-        history: list[Epoch] = []
-        for number in range(1, settings.epochs + 1):
-            rate = schedule.learning_rate
-            train_loss = self._epoch(model, parameters, optimizer, schedule, _shuffled(train, shuffle), is_cancelled)
-            val_loss, val_accuracy = self._validate(model, validation)
-            history.append(_finite(Epoch(number, train_loss, val_loss, val_accuracy, rate)))
-            if best.improves(number, val_loss, val_accuracy):
-                best_weights = parameters.copy()
-            on_epoch(history[-1])
-            if best.exhausted:
-                break
-            schedule.after_epoch(val_loss)
-        parameters.load(best_weights)
+        with _kept(learner, checkpoints) as keep:
+            while not learner.finished:
+                number, rate = len(learner.epochs) + 1, learner.schedule.learning_rate
+                train_loss = self._epoch(model, learner, _shuffled(train, shuffle), is_cancelled)
+                val_loss, val_accuracy = self._validate(model, validation)
+                learner.end_epoch(_finite(Epoch(number, train_loss, val_loss, val_accuracy, rate)))
+                keep()
+                on_epoch(learner.epochs[-1])
         model.eval()
-        return TrainingHistory(epochs=history, best_epoch=best.epoch, stopped_early=best.exhausted)
+        return learner.finish()
 
-    def _epoch(
-        self,
-        model: Classifier,
-        parameters: FlatParameters,
-        optimizer: optim.Optimizer,
-        schedule: Schedule,
-        examples: Examples,
-        is_cancelled: IsCancelled,
-    ) -> float:
+    def _epoch(self, model: Classifier, learner: Learner, examples: Examples, is_cancelled: IsCancelled) -> float:
         """One pass over the examples in their order; the mean of the weighted row losses."""
         network, loss_of, clip = model.network.train(), self._loss, self.settings.gradient_clip
+        parameters, optimizer, after_batch = learner.parameters, learner.optimizer, learner.schedule.after_batch
         total = torch.zeros((), device=examples.features.device)
-        for features, labels, weights in examples.batches(self.settings.batch_size):
+        for features, labels, weights in examples.batches(learner.batch_size):
             if is_cancelled():
                 raise TrainingCancelled("the training was cancelled")
             parameters.gradient.zero_()
@@ -113,8 +75,8 @@ class ModelTrainer:
             if clip is not None:
                 parameters.clip(clip)
             optimizer.step()
-            if schedule.after_batch is not None:
-                schedule.after_batch()
+            if after_batch is not None:
+                after_batch()
             total += loss.detach() * len(labels)
         return total.item() / len(examples.labels)
 
@@ -131,6 +93,22 @@ class ModelTrainer:
     def loss(self, model: Classifier, examples: Examples) -> float:
         """The weighted mean loss of a trained model on examples as they come from the dataset."""
         return self._validate(model, _normalised(model, examples))[0]
+
+
+@contextmanager
+def _kept(learner: Learner, checkpoints: Checkpoints | None) -> Iterator[Callable[[], None]]:
+    """Resume from the checkpoint there is; each call keeps the state of now, whatever ends the training writes it."""
+    if checkpoints is None:
+        yield lambda: None
+        return
+    state = checkpoints.resume()
+    if state is not None:
+        learner.restore(state)
+    try:
+        yield lambda: checkpoints.offer(learner.state())
+    except BaseException:
+        checkpoints.flush()
+        raise
 
 
 def _normalised(model: Classifier, examples: Examples) -> Examples:

@@ -1,6 +1,7 @@
 """The optimizers and learning-rate schedules a strategy can name, as torch has them."""
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn, optim
 from torch.optim import lr_scheduler
@@ -29,38 +30,57 @@ def build_optimizer(parameters: nn.Parameter, settings: Training) -> optim.Optim
             return optim.RMSprop([parameters], lr=rate, weight_decay=decay, momentum=settings.momentum)
 
 
+def build_scheduler(optimizer: optim.Optimizer, settings: Training, batches: int) -> lr_scheduler.LRScheduler | None:
+    """The scheduler named in the settings, None for a steady rate; `batches` is their number in an epoch."""
+    match settings.lr_scheduler:
+        case StepDecay(step_size=size, gamma=gamma):
+            return lr_scheduler.StepLR(optimizer, size, gamma)
+        case ExponentialDecay(gamma=gamma):
+            return lr_scheduler.ExponentialLR(optimizer, gamma)
+        case Cosine(t_max=length, min_lr=lowest):
+            return lr_scheduler.CosineAnnealingLR(optimizer, length or settings.epochs, lowest)
+        case ReduceOnPlateau(factor=factor, patience=patience, min_lr=lowest):
+            return lr_scheduler.ReduceLROnPlateau(optimizer, "min", factor, patience, min_lr=lowest)
+        case OneCycle(max_lr=highest, pct_start=share):
+            return lr_scheduler.OneCycleLR(
+                optimizer,
+                highest or 10 * settings.learning_rate,
+                epochs=settings.epochs,
+                steps_per_epoch=batches,
+                pct_start=share,
+            )
+        case None:
+            return None
+
+
 class Schedule:
     """A learning-rate schedule: told of every batch and of every epoch's validation loss, it steps when it is due."""
 
     def __init__(self, optimizer: optim.Optimizer, settings: Training, batches: int) -> None:
         self._optimizer = optimizer
+        self._scheduler = build_scheduler(optimizer, settings, batches)
         self.after_batch: Callable[[], None] | None = None
-        self._after_epoch: Callable[[float], None] = lambda _: None
-        match settings.lr_scheduler:
-            case StepDecay(step_size=size, gamma=gamma):
-                self._every_epoch(lr_scheduler.StepLR(optimizer, size, gamma))
-            case ExponentialDecay(gamma=gamma):
-                self._every_epoch(lr_scheduler.ExponentialLR(optimizer, gamma))
-            case Cosine(t_max=length, min_lr=lowest):
-                self._every_epoch(lr_scheduler.CosineAnnealingLR(optimizer, length or settings.epochs, lowest))
-            case ReduceOnPlateau(factor=factor, patience=patience, min_lr=lowest):
-                plateau = lr_scheduler.ReduceLROnPlateau(optimizer, "min", factor, patience, min_lr=lowest)
-                self._after_epoch = plateau.step
-            case OneCycle(max_lr=highest, pct_start=share):
-                self.after_batch = lr_scheduler.OneCycleLR(
-                    optimizer,
-                    highest or 10 * settings.learning_rate,
-                    epochs=settings.epochs,
-                    steps_per_epoch=batches,
-                    pct_start=share,
-                ).step
-
-    def _every_epoch(self, scheduler: lr_scheduler.LRScheduler) -> None:
-        self._after_epoch = lambda _: scheduler.step()
+        if isinstance(self._scheduler, lr_scheduler.OneCycleLR):
+            self.after_batch = self._scheduler.step
 
     def after_epoch(self, validation_loss: float) -> None:
-        self._after_epoch(validation_loss)
+        match self._scheduler:
+            case None | lr_scheduler.OneCycleLR():
+                return
+            case lr_scheduler.ReduceLROnPlateau() as plateau:
+                plateau.step(validation_loss)
+            case scheduler:
+                scheduler.step()
 
     @property
     def learning_rate(self) -> float:
         return float(self._optimizer.param_groups[0]["lr"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far the schedule has come, in plain values; the rate itself is part of the optimizer's state."""
+        return {} if self._scheduler is None else self._scheduler.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where `state_dict` was taken."""
+        if self._scheduler is not None:
+            self._scheduler.load_state_dict(state)

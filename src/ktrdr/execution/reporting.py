@@ -17,10 +17,10 @@ from ktrdr.contracts.models import ModelArtifact
 from ktrdr.contracts.training import TrainingRequest, TrainingResult
 from ktrdr.execution.artifact import TrainedModel, full_bytes, state_bytes
 from ktrdr.execution.device import device_name, peak_memory
+from ktrdr.execution.epochs import TrainingHistory
 from ktrdr.execution.evaluation import Evaluation
 from ktrdr.execution.labels.base import Labels
 from ktrdr.execution.market import Market
-from ktrdr.execution.model_trainer import TrainingHistory
 from ktrdr.execution.models.classifier import Classifier
 from ktrdr.execution.rows import Rows
 from ktrdr.execution.splits import Split
@@ -51,6 +51,10 @@ class Report:
         return self.model.device
 
     @property
+    def provenance(self) -> dict[str, Any]:
+        return provenance(self.strategy, self.market, self.device, self.threads)
+
+    @property
     def test_metrics(self) -> dict[str, Any]:
         """The evaluation's, with the loss that training minimised."""
         return {**self.evaluation.metrics, "loss": self.test_loss}
@@ -74,7 +78,7 @@ class Report:
                 "model_info": model_info(self),
                 "data_summary": data_summary(self),
                 "resource_usage": resource_usage(self),
-                "provenance": provenance(self),
+                "provenance": self.provenance,
             },
         }
 
@@ -103,7 +107,7 @@ def training_result(report: Report, model_path: str) -> TrainingResult:
         model_info=model_info(report),
         data_summary=data_summary(report),
         resource_usage=resource_usage(report),
-        provenance=provenance(report),
+        provenance=report.provenance,
     )
 
 
@@ -160,7 +164,7 @@ def resource_usage(report: Report) -> dict[str, Any]:
     """Where the training ran and what it took."""
     seconds = report.seconds
     training = seconds.get("training", 0.0)
-    epochs = len(report.history.epochs)
+    epochs = len(report.history.epochs) - report.history.resumed_after
     return {
         "mode": report.request.execution_mode,
         "device": str(report.device),
@@ -173,16 +177,16 @@ def resource_usage(report: Report) -> dict[str, Any]:
     }
 
 
-def provenance(report: Report) -> dict[str, Any]:
+def provenance(strategy: Strategy, market: Market, device: torch.device, threads: int) -> dict[str, Any]:
     """What has to be equal for the same model to come out."""
     packages = {name: version(name) for name in ("ktrdr", "polars")}
-    libraries = {"torch": torch.__version__, "numpy": np.__version__, "talib": talib.__version__}
+    libraries = {"torch": str(torch.__version__), "numpy": np.__version__, "talib": talib.__version__}
     return {
-        "strategy_digest": strategy_digest(report.strategy),
-        "data_digest": report.market.digest(),
-        "seed": report.strategy.training.seed,
-        "device": report.device.type,
-        "threads": report.threads,
+        "strategy_digest": strategy_digest(strategy),
+        "data_digest": market.digest(),
+        "seed": strategy.training.seed,
+        "device": device.type,
+        "threads": threads,
         "versions": {"python": platform.python_version(), **packages, **libraries},
     }
 

@@ -69,6 +69,11 @@ class Database:
         except (*_FAULTS, exc.DatabaseError) as error:
             raise StorageFailed(_sentence(self.name, error)) from error
 
+    async def session(self) -> AsyncConnection:
+        """A connection of one's own, for locks that last as long as it does; whoever asks for it closes it."""
+        connection = await self._engine.connect()
+        return await connection.execution_options(isolation_level="AUTOCOMMIT")
+
     async def aclose(self) -> None:
         """Close every connection."""
         await self._engine.dispose()

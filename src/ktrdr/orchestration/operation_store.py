@@ -4,25 +4,22 @@ A change is one guarded UPDATE: it names the attempt and the states that it may 
 attempt is over changes nothing.
 """
 
-import asyncio
-import fcntl
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from enum import Enum
-from pathlib import Path
 from typing import Any, Self, TypeVarTuple
 
-from pydantic import BaseModel
-from sqlalchemy import ColumnElement, RowMapping, Select, func, insert, inspect, select, text, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ktrdr.contracts.operations import EvaluatedRange, Operation, OperationStatus
-from ktrdr.errors import Conflict, StorageFailed
+from ktrdr.contracts.operations import EvaluatedRange, Operation, OperationStatus, OperationSummary
+from ktrdr.errors import Conflict
 from ktrdr.orchestration.database import Database
-from ktrdr.orchestration.tables import HEAD, REVISIONS, evaluated_ranges, operations
+from ktrdr.orchestration.operation_rows import SUMMARY, columns_of, operation_of, plain
+from ktrdr.orchestration.schema import Upgrade, bring_to_head
+from ktrdr.orchestration.tables import evaluated_ranges, operations
 
-Upgrade = Callable[[str], None]
 _Row = TypeVarTuple("_Row")
 
 
@@ -31,8 +28,8 @@ class OperationStore:
 
     def __init__(self, database: Database, owner: str) -> None:
         """Takes a database at HEAD; `open` makes one. `owner` names this process on the rows that it writes."""
-        self._database = database
-        self._owner = owner
+        self.database = database
+        self.owner = owner
 
     @classmethod
     async def open(cls, url: str, upgrade: Upgrade, *, owner: str) -> Self:
@@ -43,27 +40,37 @@ class OperationStore:
         """
         database = Database(url)
         try:
-            await _bring_to_head(database, upgrade)
+            await bring_to_head(database, upgrade)
         except BaseException:
             await database.aclose()
             raise
         return cls(database, owner)
 
-    async def insert(self, operation: Operation) -> None:
-        """Add a new operation; committed on return. Raises Conflict when the id is taken."""
-        values = _columns(operation) | {"owner": self._owner, "strategy_name": operation.request.strategy_name}
+    async def insert(
+        self, operation: Operation, *, idempotency_key: str | None = None, request_digest: str | None = None
+    ) -> None:
+        """Add a new operation; committed on return. Raises Conflict when its id or its key is taken."""
+        keys = {"idempotency_key": idempotency_key, "request_digest": request_digest}
+        values = columns_of(operation) | {"owner": self.owner} | keys
         try:
-            async with self._database.writing() as connection:
+            async with self.database.writing() as connection:
                 await connection.execute(insert(operations).values(values))
         except IntegrityError:
-            raise Conflict(f"operation {operation.operation_id} exists already: choose another id") from None
+            raise Conflict(f"operation {operation.operation_id} or its key exists already: choose another") from None
+
+    async def of_key(self, idempotency_key: str) -> tuple[Operation, str | None] | None:
+        """The operation that was started with this key, and the digest of the request it came with."""
+        query = select(operations).where(operations.c.idempotency_key == idempotency_key)
+        async with self.database.reading() as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
+        return None if row is None else (operation_of(row), row["request_digest"])
 
     async def get(self, operation_id: str) -> Operation | None:
         """The operation, or None."""
         query = select(operations).where(operations.c.operation_id == operation_id)
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             row = (await connection.execute(query)).mappings().one_or_none()
-        return None if row is None else _operation(row)
+        return None if row is None else operation_of(row)
 
     async def change(
         self,
@@ -71,12 +78,15 @@ class OperationStore:
         *,
         allowed: Collection[OperationStatus],
         attempt: int | None = None,
+        of_owner: str | None = None,
+        next_attempt: bool = False,
         **values: Any,
     ) -> Operation | None:
-        """Set `values` where the operation is in one of the `allowed` states and at that `attempt`; revision + 1.
+        """Set `values` where the operation is in one of the `allowed` states, at that `attempt` and of that owner;
+        revision + 1.
 
-        The operation as changed, or None: then nothing was changed. `attempt=None` is for those who speak of the
-        operation whatever its attempt, such as the user who cancels it.
+        The operation as changed, or None: then nothing was changed. A runner names its attempt, which makes its owner
+        this process; who names neither speaks of the operation whoever runs it, such as the user who cancels it.
         """
         guards: list[ColumnElement[bool]] = [
             operations.c.operation_id == operation_id,
@@ -84,36 +94,92 @@ class OperationStore:
         ]
         if attempt is not None:
             guards.append(operations.c.attempt == attempt)
-        changed = (
-            update(operations)
-            .where(*guards)
-            .values(revision=operations.c.revision + 1, **{name: _plain(value) for name, value in values.items()})
-            .returning(operations)
-        )
-        async with self._database.writing() as connection:
+            guards.append(operations.c.owner == (of_owner or self.owner))
+        new = {name: plain(value) for name, value in values.items()}
+        counted = ("revision", "attempt") if next_attempt else ("revision",)
+        new |= {name: operations.c[name] + 1 for name in counted}
+        changed = update(operations).where(*guards).values(new).returning(operations)
+        async with self.database.writing() as connection:
             row = (await connection.execute(changed)).mappings().one_or_none()
-        return None if row is None else _operation(row)
+        return None if row is None else operation_of(row)
 
-    async def take(self, operation_id: str, *, attempt: int, **values: Any) -> Operation | None:
-        """Make a queued operation this process's own; else as `change`."""
+    async def retry(self, operation_id: str) -> Operation | None:
+        """Queue a failed or cancelled operation in this process as its next attempt; its end is forgotten."""
         return await self.change(
-            operation_id, allowed=(OperationStatus.QUEUED,), attempt=attempt, owner=self._owner, **values
+            operation_id,
+            allowed=(OperationStatus.FAILED, OperationStatus.CANCELLED),
+            status=OperationStatus.QUEUED,
+            next_attempt=True,
+            owner=self.owner,
+            progress=None,
+            error=None,
+            ended_at=None,
         )
+
+    async def adopt(
+        self, operation: Operation, owner: str, *, next_attempt: bool = False, **values: Any
+    ) -> Operation | None:
+        """Make an operation of `owner`, who is dead or done, this process's own, unless it has changed since."""
+        return await self.change(
+            operation.operation_id,
+            allowed=(operation.status,),
+            attempt=operation.attempt,
+            of_owner=owner,
+            owner=self.owner,
+            next_attempt=next_attempt,
+            **values,
+        )
+
+    async def next_queued(self, mode: str) -> Operation | None:
+        """Which of this process's queued operations of that mode is to run next."""
+        mine = operations.c.owner == self.owner, operations.c.execution_mode == mode
+        query = _in_states(select(operations), [OperationStatus.QUEUED]).where(*mine).order_by(*_TURN).limit(1)
+        async with self.database.reading() as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
+        return None if row is None else operation_of(row)
+
+    async def queue_positions(self) -> dict[str, int]:
+        """Where each queued operation stands among those of its mode: 1 is the next to run."""
+        ids = select(operations.c.operation_id, operations.c.execution_mode)
+        async with self.database.reading() as connection:
+            rows = (await connection.execute(_in_states(ids, [OperationStatus.QUEUED]).order_by(*_TURN))).all()
+        ahead: Counter[str] = Counter()
+        positions = {}
+        for operation_id, mode in rows:
+            ahead[mode] += 1
+            positions[operation_id] = ahead[mode]
+        return positions
 
     async def page(
         self, statuses: Collection[OperationStatus] = (), *, limit: int = 50, offset: int = 0
-    ) -> list[Operation]:
+    ) -> list[OperationSummary]:
         """Operations in any of these states (none given: all), newest first."""
         newest = operations.c.created_at.desc(), operations.c.operation_id.desc()
-        query = _in_states(select(operations), statuses).order_by(*newest).limit(limit).offset(offset)
-        async with self._database.reading() as connection:
+        query = _in_states(select(*SUMMARY), statuses).order_by(*newest).limit(limit).offset(offset)
+        async with self.database.reading() as connection:
             rows = (await connection.execute(query)).mappings().all()
-        return [_operation(row) for row in rows]
+        return [OperationSummary.model_validate(dict(row)) for row in rows]
+
+    async def unfinished(self) -> dict[str, list[Operation]]:
+        """The operations that have not ended, of other processes, by owner."""
+        open_states = [status for status in OperationStatus if not status.ended]
+        others = _in_states(select(operations), open_states).where(operations.c.owner != self.owner).order_by(*_TURN)
+        found: dict[str, list[Operation]] = {}
+        async with self.database.reading() as connection:
+            for row in (await connection.execute(others)).mappings():
+                found.setdefault(row["owner"], []).append(operation_of(row))
+        return found
+
+    async def forget(self, ended_before: datetime) -> list[str]:
+        """Remove the operations that ended before that moment; their ids. Models and looks at test ranges stay."""
+        old = delete(operations).where(operations.c.ended_at < ended_before).returning(operations.c.operation_id)
+        async with self.database.writing() as connection:
+            return list((await connection.execute(old)).scalars())
 
     async def count(self, statuses: Collection[OperationStatus] = ()) -> int:
         """How many operations are in any of these states (none given: all)."""
         query = _in_states(select(func.count()).select_from(operations), statuses)
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             return (await connection.execute(query)).scalar_one()
 
     async def record_evaluation(self, evaluated: EvaluatedRange) -> int:
@@ -127,7 +193,7 @@ class OperationStore:
             "at": evaluated.at,
         }
         known = select(evaluated_ranges.c.id).where(evaluated_ranges.c.operation_id == evaluated.operation_id)
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             if evaluated.operation_id is None or (await connection.execute(known)).first() is None:
                 await connection.execute(insert(evaluated_ranges).values(values))
             return await _count_looks(
@@ -136,59 +202,15 @@ class OperationStore:
 
     async def count_evaluations(self, symbols: Collection[str], timeframe: str, start: datetime, end: datetime) -> int:
         """How often a range that overlaps [start, end) has been looked at, of any of these symbols."""
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             return await _count_looks(connection, symbols, timeframe, start, end)
 
     async def aclose(self) -> None:
         """Close the database."""
-        await self._database.aclose()
+        await self.database.aclose()
 
 
-async def _bring_to_head(database: Database, upgrade: Upgrade) -> None:
-    file = database.file
-    if file is not None:
-        _make_folder(file.parent)
-    stored = await _revision(database)
-    if stored == HEAD:
-        return
-    if stored is not None and stored not in REVISIONS:
-        raise StorageFailed(
-            f"the database {database.name} was written by a newer KTRDR (tables {stored}, this program knows {HEAD}): "
-            "upgrade KTRDR, or set KTRDR_DATABASE_URL to another database"
-        )
-    if file is None:
-        raise StorageFailed(
-            f"the tables of the database {database.name} are at {stored or 'nothing'} and must be at {HEAD}: "
-            "run the migrations on it first"
-        )
-    url = database.url.render_as_string(hide_password=False)
-    await asyncio.to_thread(_upgrade_under_lock, file.with_name(file.name + ".lock"), url, upgrade)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageFailed(
-            f"the folder {folder} for the database cannot be made: {error.strerror}; "
-            "set KTRDR_HOME to a folder of yours"
-        ) from None
-
-
-def _upgrade_under_lock(lock: Path, url: str, upgrade: Upgrade) -> None:
-    try:
-        with lock.open("a") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            upgrade(url)
-    except OSError as error:
-        raise StorageFailed(f"the lock {lock} cannot be taken: {error.strerror}; check its folder") from None
-
-
-async def _revision(database: Database) -> str | None:
-    async with database.reading() as connection:
-        if not await connection.run_sync(lambda sync: inspect(sync).has_table("alembic_version")):
-            return None
-        return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
+_TURN = operations.c.priority.desc(), operations.c.created_at, operations.c.operation_id
 
 
 def _in_states(query: Select[*_Row], statuses: Collection[OperationStatus]) -> Select[*_Row]:
@@ -205,22 +227,3 @@ async def _count_looks(
     )
     looks: Sequence[list[str]] = (await connection.execute(overlapping)).scalars().all()
     return sum(not set(symbols).isdisjoint(looked_at) for looked_at in looks)
-
-
-def _columns(operation: Operation) -> dict[str, Any]:
-    return {name: _plain(getattr(operation, name)) for name in Operation.model_fields}
-
-
-def _plain(value: object) -> object:
-    """A value as its column takes it; numbers of other libraries become Python's."""
-    if isinstance(value, Enum):
-        return value.value
-    return value.model_dump(mode="json", fallback=_number) if isinstance(value, BaseModel) else value
-
-
-def _number(value: Any) -> object:
-    return value.item() if hasattr(value, "item") else str(value)
-
-
-def _operation(row: RowMapping) -> Operation:
-    return Operation.model_validate({name: row[name] for name in Operation.model_fields})

@@ -1,10 +1,17 @@
 """The life of operations: created, started, watched, cancelled, ended; the store keeps it, readers follow it."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ktrdr.contracts.operations import EvaluatedRange, Operation, OperationStatus, Progress
+from ktrdr.contracts.operations import (
+    EvaluatedRange,
+    Operation,
+    OperationPage,
+    OperationStatus,
+    OperationSummary,
+    Progress,
+)
 from ktrdr.contracts.training import CancellationToken, TrainingRequest, TrainingResult
 from ktrdr.errors import Conflict, OperationNotFound, StorageFailed
 from ktrdr.logs import get_logger
@@ -43,26 +50,44 @@ class OperationsService:
         self._unrecorded: dict[str, Operation] = {}
         self._watchers = Watchers()
 
-    async def create(self, request: TrainingRequest, mode: str, reason: str) -> Operation:
-        """A queued operation, committed to the store on return; `reason` says why it runs in `mode`."""
+    async def create(
+        self,
+        request: TrainingRequest,
+        mode: str,
+        reason: str,
+        *,
+        priority: int = 0,
+        idempotency_key: str | None = None,
+        request_digest: str | None = None,
+    ) -> Operation:
+        """A queued operation, committed to the store on return; `reason` says why it runs in `mode`.
+
+        Raises Conflict when the id or the key is taken.
+        """
         operation = Operation(
             operation_id=request.operation_id,
+            strategy_name=request.strategy_name,
             status=OperationStatus.QUEUED,
             attempt=request.attempt,
             revision=1,
+            priority=priority,
             request=request,
             execution_mode=mode,
             execution_reason=reason,
             created_at=self._clock(),
         )
-        await self._store.insert(operation)
+        await self._store.insert(operation, idempotency_key=idempotency_key, request_digest=request_digest)
         _log.info("operation created", operation_id=operation.operation_id, mode=mode, reason=reason)
         return operation
 
     async def start(self, operation_id: str, attempt: int, cancellation: CancellationToken) -> Operation | None:
         """queued → running, in this process; a cancel sets `cancellation`, wherever it was asked for."""
-        operation = await self._store.take(
-            operation_id, attempt=attempt, status=OperationStatus.RUNNING, started_at=self._clock()
+        operation = await self._store.change(
+            operation_id,
+            allowed=(OperationStatus.QUEUED,),
+            attempt=attempt,
+            status=OperationStatus.RUNNING,
+            started_at=self._clock(),
         )
         if operation is None:
             await self._explain(operation_id, attempt, "running")
@@ -100,21 +125,48 @@ class OperationsService:
         """queued, running or cancelling → cancelled: the cancel has happened."""
         return await self._end(operation_id, attempt, OperationStatus.CANCELLED, _OPEN)
 
+    async def requeue(self, operation_id: str, attempt: int) -> Operation | None:
+        """running → queued: this process gives the run back, and the attempt is not used up. A cancel that came
+        before ends it instead."""
+        run = self._live.pop(operation_id, None)
+        values: dict[str, Any] = {}
+        if run is not None:
+            await run.stop()
+            values["progress"] = run.latest
+        operation = await self._store.change(
+            operation_id,
+            allowed=(OperationStatus.RUNNING,),
+            attempt=attempt,
+            status=OperationStatus.QUEUED,
+            **values,
+        )
+        self._watchers.tell(operation_id)
+        return operation or await self.cancelled(operation_id, attempt)
+
+    async def retry(self, operation_id: str) -> Operation:
+        """failed or cancelled → queued, in this process, as the next attempt."""
+        operation = await self._store.retry(operation_id)
+        if operation is None:
+            found = await self.get(operation_id)
+            raise Conflict(f"operation {operation_id} is {found.status}: only failed or cancelled ones can be retried")
+        self._unrecorded.pop(operation_id, None)
+        _log.info("operation queued again", operation_id=operation_id, attempt=operation.attempt)
+        self._watchers.tell(operation_id)
+        return operation
+
     async def request_cancel(self, operation_id: str) -> Operation:
         """queued → cancelled, running → cancelling; asked again it answers the same. After another end: Conflict."""
         run = self._live.get(operation_id)
-        try:
-            operation = await self._store.change(
-                operation_id,
-                allowed=(OperationStatus.QUEUED,),
-                status=OperationStatus.CANCELLED,
-                ended_at=self._clock(),
-            ) or await self._store.change(
-                operation_id, allowed=(OperationStatus.RUNNING,), status=OperationStatus.CANCELLING
-            )
-        finally:
-            if run is not None:
-                run.cancellation.cancel()  # once the store knows; also when the store cannot be told
+        if run is not None:
+            run.cancellation.cancel()  # first: not a batch more while the store is told
+        operation = await self._store.change(
+            operation_id,
+            allowed=(OperationStatus.QUEUED,),
+            status=OperationStatus.CANCELLED,
+            ended_at=self._clock(),
+        ) or await self._store.change(
+            operation_id, allowed=(OperationStatus.RUNNING,), status=OperationStatus.CANCELLING
+        )
         if operation is None:
             return await self._cancelled_before(operation_id)
         if run is not None and not operation.status.ended:
@@ -128,16 +180,29 @@ class OperationsService:
         operation = await self._store.get(operation_id)
         if operation is None:
             raise OperationNotFound(f"there is no operation {operation_id}: list the operations to see their ids")
+        if operation.status is OperationStatus.QUEUED:
+            position = (await self._store.queue_positions()).get(operation_id)
+            return operation.model_copy(update={"queue_position": position})
         return self._newest(operation)
 
-    async def list(self, *statuses: OperationStatus, limit: int = 50, offset: int = 0) -> Sequence[Operation]:
+    async def page(
+        self, statuses: Collection[OperationStatus] = (), *, limit: int = 50, offset: int = 0
+    ) -> OperationPage:
         """Operations in any of these states (none given: all), newest first."""
-        page = await self._store.page(statuses, limit=limit, offset=offset)
-        return [self._newest(operation) for operation in page]
+        rows = await self._store.page(statuses, limit=limit, offset=offset)
+        queued = any(row.status is OperationStatus.QUEUED for row in rows)
+        positions = await self._store.queue_positions() if queued else {}
+        newest = [self._newest_summary(row, positions) for row in rows]
+        total = await self._store.count(statuses)
+        return OperationPage(items=newest, total=total, limit=limit, offset=offset)
 
-    async def count(self, *statuses: OperationStatus) -> int:
-        """How many operations are in any of these states (none given: all)."""
-        return await self._store.count(statuses)
+    async def next_queued(self, mode: str) -> Operation | None:
+        """Which of this process's queued operations of that mode is to run next."""
+        return await self._store.next_queued(mode)
+
+    async def of_key(self, idempotency_key: str) -> tuple[Operation, str | None] | None:
+        """The operation that was started with this key, and the digest of its request."""
+        return await self._store.of_key(idempotency_key)
 
     async def watch(self, operation_id: str) -> AsyncIterator[Operation]:
         """The operation now, then whenever it has changed, until it has ended; the final state is the last.
@@ -182,6 +247,15 @@ class OperationsService:
             return unrecorded
         run = self._live.get(operation.operation_id)
         return operation if run is None else run.over(operation)
+
+    def _newest_summary(self, row: OperationSummary, positions: Mapping[str, int]) -> OperationSummary:
+        run, ended = self._live.get(row.operation_id), self._unrecorded.get(row.operation_id)
+        if ended is not None and ended.attempt == row.attempt and not row.status.ended:
+            return ended.summary()
+        if run is not None and run.operation.attempt == row.attempt and not row.status.ended:
+            return row.model_copy(update={"progress": run.latest})
+        position = positions.get(row.operation_id)
+        return row.model_copy(update={"queue_position": position}) if position else row
 
     async def _end(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 
 from ktrdr.contracts.operations import Progress
 from ktrdr.contracts.training import Phase
+from ktrdr.execution.runners.throttle import Throttle
 from ktrdr.logs import get_logger
 
 ProgressConsumer = Callable[[Progress], object]
@@ -46,47 +47,32 @@ class ProgressCoordinator:
         """Passes on one message of a phase in `interval` seconds of `clock`, and always its first and its last."""
         self._consumers = tuple(consumers)
         self._clock = clock
-        self._interval = interval
+        self._throttle = Throttle(self._pass_on, interval=interval, clock=clock)
         self._began = clock()
-        self._phase: Phase | None = None
         self._training_began = self._began
-        self._passed_at = 0.0
-        self._held: tuple[Phase, str, dict[str, Any]] | None = None
+        self._phase: Phase | None = None
         self._fraction = 0.0
         self._complained: set[int] = set()
 
     def __call__(self, phase: Phase, message: str, **details: Any) -> None:
         """Take news of the training; held back while the phase's last news is younger than the interval."""
         try:
-            now = self._clock()
-            if phase is self._phase and now - self._passed_at < self._interval:
-                self._held = phase, message, details
-                return
-            if phase is not self._phase:
-                self._enter(phase, now)
-            self._held = None
-            self._pass_on(phase, message, details, now)
+            self._throttle(phase, message, **details)
         except Exception as error:  # noqa: BLE001 - whatever it is, the training must not hear of it
             self._complain(-1, error)
 
     def flush(self) -> None:
         """Pass on what is held back: after the end nothing newer comes."""
-        held, self._held = self._held, None
-        if held is None:
-            return
         try:
-            self._pass_on(*held, self._clock())
+            self._throttle.flush()
         except Exception as error:  # noqa: BLE001 - as above
             self._complain(-1, error)
 
-    def _enter(self, phase: Phase, now: float) -> None:
-        self.flush()
-        self._phase = phase
-        if phase is Phase.TRAINING:
+    def _pass_on(self, phase: Phase, message: str, **details: Any) -> None:
+        now = self._clock()
+        if phase is Phase.TRAINING and self._phase is not phase:
             self._training_began = now
-
-    def _pass_on(self, phase: Phase, message: str, details: dict[str, Any], now: float) -> None:
-        self._passed_at = now
+        self._phase = phase
         done = _share_done(phase, details)
         self._fraction = min(1.0, max(self._fraction, _BEFORE[phase] + _SHARES[phase] * done))
         progress = Progress(

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision of the tables, oldest first: a database at any other was written by a newer program."""
 
 HEAD = REVISIONS[-1]
@@ -66,14 +66,30 @@ operations = Table(
     Column("request", Json, nullable=False),
     Column("execution_mode", String(32), nullable=False),
     Column("execution_reason", Text, nullable=False),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("idempotency_key", String(255)),
+    Column("request_digest", String(64)),
     Column("progress", Json),
     Column("result", Json),
     Column("error", Json),
     Column("created_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
+    UniqueConstraint("idempotency_key"),
     Index(None, "status", "created_at"),
+    Index(None, "owner", "status"),
     Index(None, "created_at"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", String(16), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("scope", String(16), nullable=False),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
 )
 
 evaluated_ranges = Table(

@@ -50,8 +50,6 @@ class TrainingPlanner:
     def _read(self, wanted: StartTraining) -> StrategyDetails:
         if wanted.strategy_text is not None:
             return self._strategies.read_text(wanted.strategy_text, wanted.source, wanted.overrides)
-        if wanted.path is not None:
-            return self._strategies.read_file(wanted.path, wanted.overrides)
         return self._strategies.read(wanted.strategy_name or "", wanted.overrides)
 
     def _count(self, details: StrategyDetails) -> dict[str, int]:

@@ -42,10 +42,12 @@ def test_import_list_show_and_check(bars: BarRepository) -> None:
 
 def test_head_and_tail_never_overlap(bars: BarRepository) -> None:
     bars.import_file(EURUSD)
-    head, tail = bars.head_and_tail("EURUSD", "1h", rows=3)
+    shown = bars.details("EURUSD", "1h", rows=3)
+    head, tail = shown.head, shown.tail
     assert [bar.open for bar in head] == [1.05236, 1.05227, 1.05283]
     assert (len(tail), tail[-1].close) == (3, 1.20075)
-    head, tail = bars.head_and_tail("EURUSD", "1h", rows=5_000)
+    shown = bars.details("EURUSD", "1h", rows=5_000)
+    head, tail = shown.head, shown.tail
     assert len(head) + len(tail) == 6_225
 
 

@@ -4,7 +4,7 @@ import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesInfo
+from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesDetails, SeriesInfo
 from ktrdr.errors import DataRefused
 from ktrdr.execution.data.bars import Bars, instant
 from ktrdr.execution.data.checks import check
@@ -36,10 +36,10 @@ class StoredBars:
         frame = parse_timeframe(timeframe)
         return self._info(symbol, frame, self._store.facts(symbol, frame))
 
-    def head_and_tail(self, symbol: str, timeframe: str, rows: int = 5) -> tuple[list[Bar], list[Bar]]:
+    def details(self, symbol: str, timeframe: str, rows: int = 5) -> SeriesDetails:
         bars = self._store.load(symbol, parse_timeframe(timeframe))
         head, tail = bars.rows(slice(0, rows)), bars.rows(slice(max(rows, len(bars) - rows), None))
-        return _as_values(head), _as_values(tail)
+        return SeriesDetails(series=self.describe(symbol, timeframe), head=_as_values(head), tail=_as_values(tail))
 
     def count(self, symbol: str, timeframe: str, start: datetime | None, end: datetime | None) -> int:
         asked = self._store.load(symbol, parse_timeframe(timeframe)).span(start, end)

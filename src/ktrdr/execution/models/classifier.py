@@ -66,6 +66,11 @@ class Classifier(nn.Module):
             if isinstance(module, Dropout):
                 module.generator = generator
 
+    @property
+    def generator(self) -> torch.Generator | None:
+        """What the dropouts draw from; None without a dropout."""
+        return next((module.generator for module in self.modules() if isinstance(module, Dropout)), None)
+
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """torch's linear layer with torch's initial distribution, drawn from a generator of our own."""

@@ -1,1 +1,1 @@
-"""Where a training runs: one module for each execution mode."""
+"""Where trainings run: in this process, in a child, and later on other machines."""

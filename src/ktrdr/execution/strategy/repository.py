@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from ktrdr.contracts.strategies import StrategyDetails, StrategyOverrides, StrategySummary
-from ktrdr.errors import Conflict, InvalidRequest, InvalidStrategy, StorageFailed, StrategyNotFound
+from ktrdr.errors import Conflict, InvalidRequest, InvalidStrategy, StrategyNotFound
 from ktrdr.execution.strategy.grammar import Strategy
 from ktrdr.execution.strategy.mistakes import problems_of
 from ktrdr.execution.strategy.reading import read_strategy, resolved
+from ktrdr.texts import read_strategy_file
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -39,15 +40,7 @@ class StrategyFiles:
         return self.read_file((named or stems)[0], overrides)
 
     def read_file(self, path: Path, overrides: StrategyOverrides | None = None) -> StrategyDetails:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise StrategyNotFound(f"there is no strategy file {path}") from None
-        except UnicodeDecodeError:
-            raise InvalidRequest(f"{path} is not a text in UTF-8: save it as UTF-8") from None
-        except OSError as error:
-            raise StorageFailed(f"cannot read {path}: {error.strerror}") from None
-        return self.read_text(text, str(path), overrides)
+        return self.read_text(read_strategy_file(path), str(path), overrides)
 
     def read_text(self, text: str, source: str, overrides: StrategyOverrides | None = None) -> StrategyDetails:
         strategy = with_overrides(read_strategy(text, source), overrides)

@@ -1,81 +1,25 @@
-"""The Client protocol that every command calls, and its implementation on a service embedded in this process."""
+"""The Client whose service lives in this process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Self
 
-from ktrdr.contracts.bars import Bar, BarRepository, CheckReport, SeriesInfo
+from ktrdr.contracts.bars import BarRepository, CheckReport, SeriesDetails, SeriesInfo
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, ModelRepository, ModelUser, Prediction
-from ktrdr.contracts.operations import Operation
+from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus
 from ktrdr.contracts.strategies import StrategyDetails, StrategyRepository, StrategySummary
 from ktrdr.contracts.training import StartTraining, TrainingPlan
+from ktrdr.logs import OperationLogs
 from ktrdr.orchestration.operations_service import OperationsService
 from ktrdr.orchestration.training_service import TrainingService
 
 Services = Callable[[], Awaitable[tuple[TrainingService, OperationsService]]]
 
 
-class Client(Protocol):
-    """What a user can ask of KTRDR, wherever it runs. Raises the errors of `ktrdr.errors`."""
-
-    async def plan_training(self, wanted: StartTraining) -> TrainingPlan: ...
-
-    async def start_training(self, wanted: StartTraining) -> Operation:
-        """The operation as committed; it runs on by itself."""
-
-    def watch(self, operation_id: str) -> AsyncIterator[Operation]:
-        """The operation now and at each change; the last one has ended."""
-
-    async def operation(self, operation_id: str) -> Operation: ...
-
-    async def cancel(self, operation_id: str) -> Operation: ...
-
-    async def strategies(self) -> list[StrategySummary]: ...
-
-    async def strategy(self, name: str) -> StrategyDetails: ...
-
-    async def validate(self, path: Path) -> StrategyDetails:
-        """The strategy in any file, resolved. Raises InvalidStrategy with every mistake."""
-
-    async def models(self, strategy: str | None = None) -> list[ModelRecord]: ...
-
-    async def model(self, name: str) -> ModelDetails: ...
-
-    async def delete_model(self, name: str) -> ModelRecord: ...
-
-    async def evaluate_model(
-        self, name: str, *, symbols: list[str] | None, start: datetime | None, end: datetime | None
-    ) -> Evaluation: ...
-
-    async def predict(
-        self, name: str, *, symbols: list[str] | None, start: datetime | None, end: datetime | None, last: int | None
-    ) -> Prediction: ...
-
-    async def series(self) -> list[SeriesInfo]: ...
-
-    async def describe_series(self, symbol: str, timeframe: str) -> tuple[SeriesInfo, list[Bar], list[Bar]]:
-        """The series with its first and last bars."""
-
-    async def check_series(self, symbol: str, timeframe: str) -> CheckReport: ...
-
-    async def import_bars(
-        self,
-        path: Path,
-        *,
-        symbol: str | None = None,
-        timeframe: str | None = None,
-        timezone: str | None = None,
-        calendar: str | None = None,
-        accept_jumps: bool = False,
-        replace: bool = False,
-    ) -> CheckReport:
-        """Store a file's bars; what is not given is detected."""
-
-
 class InProcessClient:
-    """A client whose service lives in this process. The service is opened at its first use, closed on exit."""
+    """A client without a server. The service is opened at its first use, closed on exit."""
 
     def __init__(
         self,
@@ -85,6 +29,7 @@ class InProcessClient:
         bars: BarRepository,
         models: ModelRepository,
         model_user: ModelUser,
+        logs: OperationLogs,
     ) -> None:
         self._open = services
         self._opened: tuple[TrainingService, OperationsService] | None = None
@@ -93,6 +38,7 @@ class InProcessClient:
         self._bars = bars
         self._models = models
         self._model_user = model_user
+        self._logs = logs
 
     async def __aenter__(self) -> Self:
         return self
@@ -128,6 +74,21 @@ class InProcessClient:
         _, operations = await self._services()
         return await operations.get(operation_id)
 
+    async def operations(
+        self, statuses: Collection[OperationStatus] = (), *, limit: int = 50, offset: int = 0
+    ) -> OperationPage:
+        _, operations = await self._services()
+        return await operations.page(statuses, limit=limit, offset=offset)
+
+    async def operation_log(self, operation_id: str) -> list[dict[str, Any]]:
+        _, operations = await self._services()
+        await operations.get(operation_id)
+        return await asyncio.to_thread(self._logs.read, operation_id)
+
+    async def retry(self, operation_id: str, *, from_start: bool = False) -> Operation:
+        training, _ = await self._services()
+        return await training.retry(operation_id, from_start=from_start)
+
     async def cancel(self, operation_id: str) -> Operation:
         training, _ = await self._services()
         return await training.cancel(operation_id)
@@ -140,8 +101,8 @@ class InProcessClient:
     async def strategy(self, name: str) -> StrategyDetails:
         return await asyncio.to_thread(lambda: self._strategies.read(name))
 
-    async def validate(self, path: Path) -> StrategyDetails:
-        return await asyncio.to_thread(lambda: self._strategies.read_file(path))
+    async def validate(self, text: str, source: str) -> StrategyDetails:
+        return await asyncio.to_thread(lambda: self._strategies.read_text(text, source))
 
     async def models(self, strategy: str | None = None) -> list[ModelRecord]:
         return await asyncio.to_thread(lambda: self._models.records(strategy))
@@ -167,10 +128,8 @@ class InProcessClient:
     async def series(self) -> list[SeriesInfo]:
         return await asyncio.to_thread(lambda: self._bars.series())  # noqa: PLW0108
 
-    async def describe_series(self, symbol: str, timeframe: str) -> tuple[SeriesInfo, list[Bar], list[Bar]]:
-        return await asyncio.to_thread(
-            lambda: (self._bars.describe(symbol, timeframe), *self._bars.head_and_tail(symbol, timeframe))
-        )
+    async def describe_series(self, symbol: str, timeframe: str) -> SeriesDetails:
+        return await asyncio.to_thread(lambda: self._bars.details(symbol, timeframe))
 
     async def check_series(self, symbol: str, timeframe: str) -> CheckReport:
         return await asyncio.to_thread(lambda: self._bars.check(symbol, timeframe))

@@ -1,0 +1,71 @@
+"""create_app: the REST API over any Client, with the errors, limits and safeguards that all routes share."""
+
+from collections.abc import Collection
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from ktrdr.api import data, docs, health, models, operations, strategies, trainings
+from ktrdr.api.limits import LimitBody
+from ktrdr.api.problems import ProblemDocument, handle_errors
+from ktrdr.api.security import ScopeOf, secure
+from ktrdr.client import Client
+
+PREFIX = "/api/v1"
+
+
+def create_app(
+    client: Client,
+    *,
+    scope_of: ScopeOf | None = None,
+    hosts: Collection[str] | None = None,
+    origins: Collection[str] = (),
+) -> FastAPI:
+    """The API; whoever opened the client closes it when the app is done.
+
+    `scope_of` tells what the bearer of an API key may do (None: no keys are wanted); `hosts` are the names that the
+    server answers for (None: any) and `origins` the web pages that may call it from a browser.
+    """
+    app = FastAPI(
+        title="KTRDR",
+        version=version("ktrdr"),
+        summary="Turns strategy files into trained, versioned, honest models.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=f"{PREFIX}/openapi.json",
+    )
+    app.state.client, app.state.scope_of, app.state.unready = client, scope_of, ""
+    handle_errors(app)
+    app.add_middleware(LimitBody)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+            expose_headers=["Location"],
+        )
+    secure(app, hosts=hosts, origins=origins)
+    routes = APIRouter(prefix=PREFIX)
+    for resource in (trainings, operations, models, strategies, data):
+        routes.include_router(resource.router)
+    app.include_router(routes)
+    app.include_router(health.router)
+    docs.add_pages(app)
+    _describe_problems(app)
+    return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Put the problem document into the OpenAPI description, where every route's failures point to it."""
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        document = describe()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.setdefault("ProblemDocument", ProblemDocument.model_json_schema())
+        return document
+
+    app.openapi = described  # type: ignore[method-assign]

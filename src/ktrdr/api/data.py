@@ -1,0 +1,66 @@
+"""`/data`: list, show, check and import bars."""
+
+import asyncio
+import shutil
+from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+from fastapi import APIRouter, File, Form, UploadFile
+
+from ktrdr.api.problems import answers
+from ktrdr.api.shared import READ, TRAIN, Service
+from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
+
+router = APIRouter(prefix="/data", tags=["data"])
+
+Text = Annotated[str | None, Form(max_length=100)]
+
+
+@router.get("", responses=answers(), dependencies=[READ])
+async def list_series(client: Service) -> list[SeriesInfo]:
+    """The series that are stored."""
+    return await client.series()
+
+
+@router.get("/{symbol}/{timeframe}", responses=answers(404), dependencies=[READ])
+async def read_series(symbol: str, timeframe: str, client: Service) -> SeriesDetails:
+    """A series with its first and last bars."""
+    return await client.describe_series(symbol, timeframe)
+
+
+@router.get("/{symbol}/{timeframe}/check", responses=answers(404), dependencies=[READ])
+async def check_series(symbol: str, timeframe: str, client: Service) -> CheckReport:
+    """What is odd in a series."""
+    return await client.check_series(symbol, timeframe)
+
+
+@router.post("/imports", status_code=201, responses=answers(409), dependencies=[TRAIN])
+async def import_bars(
+    client: Service,
+    file: Annotated[UploadFile, File(description="CSV (also .gz) or Parquet")],
+    symbol: Text = None,
+    timeframe: Text = None,
+    timezone: Text = None,
+    calendar: Text = None,
+    accept_jumps: Annotated[bool, Form()] = False,
+    replace: Annotated[bool, Form()] = False,
+) -> CheckReport:
+    """Store a file's bars and say what was found in them; symbol and timeframe may come from the file's name."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / (PurePath(file.filename or "").name or "upload.csv")
+        await asyncio.to_thread(_copy, file, path)
+        return await client.import_bars(
+            path,
+            symbol=symbol,
+            timeframe=timeframe,
+            timezone=timezone,
+            calendar=calendar,
+            accept_jumps=accept_jumps,
+            replace=replace,
+        )
+
+
+def _copy(upload: UploadFile, path: Path) -> None:
+    with path.open("wb") as file:
+        shutil.copyfileobj(upload.file, file)

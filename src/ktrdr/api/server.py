@@ -1,0 +1,136 @@
+"""Runs the app under uvicorn until it is told to stop, and then lets go of its work in order."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from ktrdr.errors import InvalidSettings, Unavailable
+from ktrdr.logs import get_logger
+
+_log = get_logger("server")
+_STREAM_SECONDS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where the server listens; with both files of a certificate it speaks TLS."""
+
+    host: str
+    port: int
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which leaves the signals to us."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def run_server(
+    app: FastAPI,
+    address: Address,
+    *,
+    prepare: Callable[[], Awaitable[object]],
+    drain: Callable[[], Awaitable[object]],
+    drain_seconds: float,
+    listening: Callable[[str], None],
+) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code.
+
+    `listening` hears the URL once requests are taken; the app is ready after `prepare`. At a signal the app is no
+    longer ready, `drain` has `drain_seconds` to end what runs, and then requests are no longer taken. A second signal
+    exits at once. Raises Unavailable when the address cannot be had.
+    """
+    stop = asyncio.Event()
+    _on_signals(stop)
+    app.state.unready = "it is starting"
+    with _bound(address) as bound:
+        server = _Server(_config(app, address))
+        serving = asyncio.create_task(server.serve(sockets=[bound]))
+        listening(_url(address, bound))
+        preparing = asyncio.create_task(_prepare(app, prepare))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        app.state.unready = "it is stopping"
+        preparing.cancel()
+        _log.info("stopping: trainings save where they are", seconds=drain_seconds)
+        try:
+            async with asyncio.timeout(drain_seconds):
+                await drain()
+        except TimeoutError:
+            _log.error("the trainings did not stop in time; the next start resumes them from their checkpoints")
+            os._exit(1)
+        server.should_exit = True
+        await serving
+    return 0
+
+
+async def _prepare(app: FastAPI, prepare: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await prepare()
+    except Exception as error:
+        app.state.unready = f"it could not start: {error}"
+        _log.exception("not ready")
+        raise
+    app.state.unready = ""
+    _log.info("ready")
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    def handle() -> None:
+        if stop.is_set():
+            os._exit(1)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, handle)
+
+
+@contextmanager
+def _bound(address: Address) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        bound = socket.create_server((address.host, address.port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        raise Unavailable(
+            f"cannot listen on {address.host}:{address.port}: {error}; free it, or choose another --host or --port"
+        ) from None
+    with bound:
+        yield bound
+
+
+def _config(app: FastAPI, address: Address) -> uvicorn.Config:
+    if (address.tls_cert is None) != (address.tls_key is None):
+        raise InvalidSettings("TLS wants both KTRDR_TLS_CERT and KTRDR_TLS_KEY: set the one that is missing")
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=_STREAM_SECONDS,
+        ssl_certfile=address.tls_cert,
+        ssl_keyfile=address.tls_key,
+    )
+    try:
+        config.load()
+    except OSError as error:
+        raise InvalidSettings(f"the TLS certificate and key cannot be used: {error}") from None
+    return config
+
+
+def _url(address: Address, bound: socket.socket) -> str:
+    scheme = "https" if address.tls_cert else "http"
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{scheme}://{host}:{bound.getsockname()[1]}"

@@ -1,0 +1,94 @@
+"""`/trainings`: start one, plan one, read how one did."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Response
+from pydantic import Field
+
+from ktrdr.api.problems import answers
+from ktrdr.api.shared import READ, TRAIN, Body, Instant, Names, Service
+from ktrdr.contracts.operations import Operation
+from ktrdr.contracts.strategies import StrategyOverrides
+from ktrdr.contracts.training import StartTraining, TrainingPlan
+from ktrdr.errors import Conflict
+
+router = APIRouter(prefix="/trainings", tags=["trainings"])
+
+
+class TrainingStart(Body):
+    """Which strategy to train, by name or as the text of its file, and what to change of it for this training."""
+
+    strategy_name: str | None = Field(default=None, max_length=200, examples=["eurusd_momentum"])
+    strategy: str | None = Field(default=None, max_length=1_000_000, description="a strategy file's text")
+    source: str = Field(default="strategy", max_length=1_000, description="what messages call the text")
+    symbols: Names | None = Field(default=None, examples=[["EURUSD"]])
+    timeframes: Names | None = Field(default=None, examples=[["1h"]])
+    start_date: Instant | None = Field(default=None, examples=["2017-01-01T00:00:00Z"])
+    end_date: Instant | None = Field(default=None, examples=["2018-01-01T00:00:00Z"])
+    seed: int | None = Field(default=None, ge=0, lt=2**63, examples=[42])
+    execution_mode: str | None = Field(default=None, max_length=20, examples=["auto"])
+    require_gpu: bool = False
+    priority: int = Field(default=0, ge=-100, le=100, description="higher runs first")
+
+    def wanted(self, idempotency_key: str | None = None) -> StartTraining:
+        """As the service takes it."""
+        return StartTraining(
+            strategy_name=self.strategy_name,
+            strategy_text=self.strategy,
+            overrides=StrategyOverrides.model_validate(self.model_dump(include=set(StrategyOverrides.model_fields))),
+            idempotency_key=idempotency_key,
+            **self.model_dump(include={"source", "execution_mode", "require_gpu", "priority"}),
+        )
+
+
+class Started(Body):
+    """A training that is stored and will run."""
+
+    operation_id: str
+    execution_mode: str = Field(examples=["local"])
+    execution_reason: str = Field(description="why it runs there")
+    operation: Operation
+
+
+class Performance(Body):
+    """How a finished training did."""
+
+    model_path: str | None
+    training_metrics: dict[str, Any]
+    test_metrics: dict[str, Any]
+    per_symbol_metrics: dict[str, Any]
+
+
+@router.post("/start", status_code=202, responses=answers(404, 409), dependencies=[TRAIN])
+async def start_training(
+    body: TrainingStart,
+    client: Service,
+    response: Response,
+    idempotency_key: Annotated[
+        str | None, Header(min_length=1, max_length=255, description="the same key again starts nothing again")
+    ] = None,
+) -> Started:
+    """Start a training. It is stored before this answers; `Location` says where to follow it."""
+    operation = await client.start_training(body.wanted(idempotency_key))
+    response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
+    return Started(
+        operation_id=operation.operation_id,
+        execution_mode=operation.execution_mode,
+        execution_reason=operation.execution_reason,
+        operation=operation,
+    )
+
+
+@router.post("/plan", responses=answers(404, 409), dependencies=[READ])
+async def plan_training(body: TrainingStart, client: Service) -> TrainingPlan:
+    """What a training would do; nothing is started."""
+    return await client.plan_training(body.wanted())
+
+
+@router.get("/{operation_id}/performance", responses=answers(404, 409), dependencies=[READ])
+async def performance(operation_id: str, client: Service) -> Performance:
+    """The metrics of a finished training."""
+    result = (await client.operation(operation_id)).result
+    if result is None:
+        raise Conflict(f"the training {operation_id} has no result: GET /api/v1/operations/{operation_id} tells why")
+    return Performance.model_validate(result.model_dump(include=set(Performance.model_fields)))

@@ -1,0 +1,246 @@
+"""The Client of a server: the same calls, over HTTP."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Collection, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx2
+from pydantic import BaseModel, TypeAdapter
+
+from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
+from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction
+from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus, OperationSummary
+from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
+from ktrdr.contracts.training import StartTraining, TrainingPlan
+from ktrdr.errors import DataNotFound, InternalError, InvalidName, InvalidSettings, StorageFailed, Unavailable, restore
+
+Model = TypeVar("Model", bound=BaseModel)
+_READ_SECONDS = 30.0
+_WORK_SECONDS = 3600.0
+"""For what a server computes before it answers: an import, an evaluation, a prediction."""
+
+
+class HttpClient:
+    """A client of the server at `url`. Raises the errors of `ktrdr.errors`, Unavailable when there is no answer.
+
+    A watch goes on when the server is restarted: it tries again for `patience` seconds.
+    """
+
+    def __init__(
+        self, url: str, *, api_key: str | None = None, ca_file: Path | None = None, patience: float = 60.0
+    ) -> None:
+        self._patience = patience
+        self._url = url.rstrip("/")
+        try:
+            self._http = httpx2.AsyncClient(
+                base_url=f"{self._url}/api/v1",
+                headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+                timeout=httpx2.Timeout(_READ_SECONDS, connect=5.0),
+                verify=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
+            )
+        except (httpx2.InvalidURL, OSError, ValueError) as error:
+            raise InvalidSettings(f"the server {url!r} cannot be used ({error}): write http://host:8000") from None
+        if self._http.base_url.scheme not in ("http", "https") or not self._http.base_url.host:
+            raise InvalidSettings(f"the server {url!r} is no address: write http://host:8000 or https://host")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def plan_training(self, wanted: StartTraining) -> TrainingPlan:
+        return TrainingPlan.model_validate(await self._ask("POST", "/trainings/plan", json=_start(wanted)))
+
+    async def start_training(self, wanted: StartTraining) -> Operation:
+        key = wanted.idempotency_key
+        headers = {"Idempotency-Key": key} if key else {}
+        started = await self._ask("POST", "/trainings/start", json=_start(wanted), headers=headers)
+        return Operation.model_validate(started["operation"])
+
+    async def watch(self, operation_id: str) -> AsyncIterator[Operation]:
+        operation = await self.operation(operation_id)
+        yield operation
+        lost: float | None = None
+        while not operation.status.ended:
+            try:
+                async for summary in self._events(operation_id):
+                    lost = None
+                    if summary.status.ended:
+                        operation = await self.operation(operation_id)
+                        yield operation
+                        return
+                    operation = operation.model_copy(update=dict(summary))
+                    yield operation
+            except Unavailable:
+                now = asyncio.get_running_loop().time()
+                lost = now if lost is None else lost
+                if now - lost > self._patience:
+                    raise
+            await asyncio.sleep(0.5)
+
+    async def operation(self, operation_id: str) -> Operation:
+        return Operation.model_validate(await self._ask("GET", f"/operations/{_part('operation', operation_id)}"))
+
+    async def operations(
+        self, statuses: Collection[OperationStatus] = (), *, limit: int = 50, offset: int = 0
+    ) -> OperationPage:
+        params = {"status": [status.value for status in statuses], "limit": limit, "offset": offset}
+        return OperationPage.model_validate(await self._ask("GET", "/operations", params=params))
+
+    async def operation_log(self, operation_id: str) -> list[dict[str, Any]]:
+        lines: list[dict[str, Any]] = await self._ask("GET", f"/operations/{_part('operation', operation_id)}/logs")
+        return lines
+
+    async def cancel(self, operation_id: str) -> Operation:
+        return Operation.model_validate(await self._ask("DELETE", f"/operations/{_part('operation', operation_id)}"))
+
+    async def retry(self, operation_id: str, *, from_start: bool = False) -> Operation:
+        params = {"from": "start" if from_start else "checkpoint"}
+        answer = await self._ask("POST", f"/operations/{_part('operation', operation_id)}/retry", params=params)
+        return Operation.model_validate(answer)
+
+    async def strategies(self) -> list[StrategySummary]:
+        return _list(StrategySummary, await self._ask("GET", "/strategies"))
+
+    async def strategy(self, name: str) -> StrategyDetails:
+        return StrategyDetails.model_validate(await self._ask("GET", f"/strategies/{_part('strategy', name)}"))
+
+    async def validate(self, text: str, source: str) -> StrategyDetails:
+        answer = await self._ask("POST", "/strategies/validate", json={"text": text, "source": source})
+        return StrategyDetails.model_validate(answer)
+
+    async def models(self, strategy: str | None = None) -> list[ModelRecord]:
+        params = {"strategy": strategy} if strategy else {}
+        return _list(ModelRecord, await self._ask("GET", "/models", params=params))
+
+    async def model(self, name: str) -> ModelDetails:
+        return ModelDetails.model_validate(await self._ask("GET", f"/models/{_model(name)}"))
+
+    async def delete_model(self, name: str) -> ModelRecord:
+        return ModelRecord.model_validate(await self._ask("DELETE", f"/models/{_model(name)}"))
+
+    async def evaluate_model(
+        self, name: str, *, symbols: list[str] | None, start: datetime | None, end: datetime | None
+    ) -> Evaluation:
+        body = {"symbols": symbols, "start_date": _iso(start), "end_date": _iso(end)}
+        answer = await self._ask("POST", f"/models/{_model(name)}/evaluate", json=body, timeout=_WORK_SECONDS)
+        return Evaluation.model_validate(answer)
+
+    async def predict(
+        self, name: str, *, symbols: list[str] | None, start: datetime | None, end: datetime | None, last: int | None
+    ) -> Prediction:
+        body = {"symbols": symbols, "start_date": _iso(start), "end_date": _iso(end), "last": last}
+        answer = await self._ask("POST", f"/models/{_model(name)}/predict", json=body, timeout=_WORK_SECONDS)
+        return Prediction.model_validate(answer)
+
+    async def series(self) -> list[SeriesInfo]:
+        return _list(SeriesInfo, await self._ask("GET", "/data"))
+
+    async def describe_series(self, symbol: str, timeframe: str) -> SeriesDetails:
+        return SeriesDetails.model_validate(
+            await self._ask("GET", f"/data/{_part('symbol', symbol)}/{_part('timeframe', timeframe)}")
+        )
+
+    async def check_series(self, symbol: str, timeframe: str) -> CheckReport:
+        return CheckReport.model_validate(
+            await self._ask("GET", f"/data/{_part('symbol', symbol)}/{_part('timeframe', timeframe)}/check")
+        )
+
+    async def import_bars(
+        self,
+        path: Path,
+        *,
+        symbol: str | None = None,
+        timeframe: str | None = None,
+        timezone: str | None = None,
+        calendar: str | None = None,
+        accept_jumps: bool = False,
+        replace: bool = False,
+    ) -> CheckReport:
+        given = {"symbol": symbol, "timeframe": timeframe, "timezone": timezone, "calendar": calendar}
+        form = {name: text for name, text in given.items() if text is not None}
+        form |= {"accept_jumps": str(accept_jumps).lower(), "replace": str(replace).lower()}
+        try:
+            file = await asyncio.to_thread(path.open, "rb")
+        except FileNotFoundError:
+            raise DataNotFound(f"there is no file {path}") from None
+        except OSError as error:
+            raise StorageFailed(f"cannot read {path}: {error.strerror}") from None
+        with file:
+            upload = {"file": (path.name, file)}
+            answer = await self._ask("POST", "/data/imports", data=form, files=upload, timeout=_WORK_SECONDS)
+        return CheckReport.model_validate(answer)
+
+    async def _ask(self, method: str, path: str, **more: Any) -> Any:
+        """The JSON of the answer. Raises what the server's problem document tells."""
+        try:
+            response = await self._http.request(method, path, **more)
+        except httpx2.TransportError as error:
+            raise self._unreachable(error) from None
+        if response.is_success:
+            return response.json()
+        raise self._failure(response)
+
+    async def _events(self, operation_id: str) -> AsyncIterator[OperationSummary]:
+        try:
+            path = f"/operations/{_part('operation', operation_id)}/events"
+            async with self._http.stream("GET", path, timeout=_READ_SECONDS) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise self._failure(response)
+                async for event in httpx2.EventSource(response):
+                    yield OperationSummary.model_validate_json(event.data)
+        except httpx2.TransportError as error:
+            raise self._unreachable(error) from None
+
+    def _failure(self, response: httpx2.Response) -> Exception:
+        try:
+            document = response.json()
+        except ValueError:
+            document = None
+        if not isinstance(document, dict) or "code" not in document:
+            return InternalError(f"{self._url} answered {response.status_code} and not as a KTRDR server does")
+        return restore({**document, "message": document.get("detail", "")})
+
+    def _unreachable(self, error: Exception) -> Unavailable:
+        reason = str(error) or type(error).__name__
+        return Unavailable(
+            f"the server {self._url} does not answer ({reason}): check its address, or start one with `ktrdr serve`"
+        )
+
+
+def _start(wanted: StartTraining) -> dict[str, Any]:
+    """The body of a start, as the API takes it."""
+    body = wanted.model_dump(mode="json", exclude={"overrides", "strategy_text", "idempotency_key"})
+    return {**body, "strategy": wanted.strategy_text, **wanted.overrides.model_dump(mode="json")}
+
+
+def _list(kind: type[Model], rows: list[Mapping[str, Any]]) -> list[Model]:
+    return TypeAdapter(list[kind]).validate_python(rows)  # type: ignore[valid-type]
+
+
+def _part(what: str, name: str) -> str:
+    """A name as one part of a path. Raises InvalidName for one that cannot be, and would lead elsewhere."""
+    if "/" in name or name in ("", ".", ".."):
+        raise InvalidName(f"there is no {what} {name!r}: such a name holds letters, digits, and no /")
+    return quote(name, safe="")
+
+
+def _series(symbol: str, timeframe: str) -> str:
+    return f"/data/{_part('symbol', symbol)}/{_part('timeframe', timeframe)}"
+
+
+def _model(name: str) -> str:
+    """A model's name as the parts of a path."""
+    if not {"", ".", ".."}.isdisjoint(name.split("/")):
+        raise InvalidName(f"there is no model {name!r}: `ktrdr models list` names those there are")
+    return quote(name)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

@@ -1,0 +1,79 @@
+"""What a user can ask of KTRDR, wherever it runs."""
+
+from collections.abc import AsyncIterator, Collection
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
+from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction
+from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus
+from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
+from ktrdr.contracts.training import StartTraining, TrainingPlan
+
+
+class Client(Protocol):
+    """Every command calls this and nothing else. Methods raise the errors of `ktrdr.errors`."""
+
+    async def plan_training(self, wanted: StartTraining) -> TrainingPlan: ...
+
+    async def start_training(self, wanted: StartTraining) -> Operation:
+        """The operation as committed; it runs on by itself."""
+
+    def watch(self, operation_id: str) -> AsyncIterator[Operation]:
+        """The operation now and at each change; the last one has ended."""
+
+    async def operation(self, operation_id: str) -> Operation: ...
+
+    async def operations(
+        self, statuses: Collection[OperationStatus] = (), *, limit: int = 50, offset: int = 0
+    ) -> OperationPage:
+        """Operations in any of these states (none given: all), newest first."""
+
+    async def operation_log(self, operation_id: str) -> list[dict[str, Any]]:
+        """The structured log of its runs, oldest line first."""
+
+    async def cancel(self, operation_id: str) -> Operation: ...
+
+    async def retry(self, operation_id: str, *, from_start: bool = False) -> Operation:
+        """Queue a failed or cancelled operation again; it goes on from its checkpoint unless told otherwise."""
+
+    async def strategies(self) -> list[StrategySummary]: ...
+
+    async def strategy(self, name: str) -> StrategyDetails: ...
+
+    async def validate(self, text: str, source: str) -> StrategyDetails:
+        """The strategy of a file's text, resolved. Raises InvalidStrategy with every mistake, naming `source`."""
+
+    async def models(self, strategy: str | None = None) -> list[ModelRecord]: ...
+
+    async def model(self, name: str) -> ModelDetails: ...
+
+    async def delete_model(self, name: str) -> ModelRecord: ...
+
+    async def evaluate_model(
+        self, name: str, *, symbols: list[str] | None, start: datetime | None, end: datetime | None
+    ) -> Evaluation: ...
+
+    async def predict(
+        self, name: str, *, symbols: list[str] | None, start: datetime | None, end: datetime | None, last: int | None
+    ) -> Prediction: ...
+
+    async def series(self) -> list[SeriesInfo]: ...
+
+    async def describe_series(self, symbol: str, timeframe: str) -> SeriesDetails: ...
+
+    async def check_series(self, symbol: str, timeframe: str) -> CheckReport: ...
+
+    async def import_bars(
+        self,
+        path: Path,
+        *,
+        symbol: str | None = None,
+        timeframe: str | None = None,
+        timezone: str | None = None,
+        calendar: str | None = None,
+        accept_jumps: bool = False,
+        replace: bool = False,
+    ) -> CheckReport:
+        """Store a file's bars; what is not given is detected."""

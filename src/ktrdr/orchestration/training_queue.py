@@ -1,0 +1,221 @@
+"""Runs queued trainings: as many at once as their mode has slots, each seen to its end whatever happens."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from pydantic import ValidationError
+
+from ktrdr.contracts.models import SavedResults
+from ktrdr.contracts.operations import EvaluatedRange, Operation
+from ktrdr.contracts.training import CancellationToken, TrainingRequest, TrainingResult, TrainingRunner
+from ktrdr.errors import Conflict, KtrdrError, StorageFailed, TrainingCancelled
+from ktrdr.logs import get_logger, operation_context
+from ktrdr.orchestration.operations_service import OperationsService
+from ktrdr.orchestration.progress_coordinator import ProgressConsumer, ProgressCoordinator
+
+_log = get_logger("training")
+
+
+class TrainingQueue:
+    """The queued operations of this process and their runs. Bound to one event loop; `aclose` it before that ends."""
+
+    def __init__(
+        self,
+        operations: OperationsService,
+        runners: Mapping[str, TrainingRunner],
+        saved: SavedResults,
+        *,
+        slots: Mapping[str, int] | None = None,
+        consumers: tuple[ProgressConsumer, ...] = (),
+        retry_every: float | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`runners` and `slots` are by execution mode; as many trainings run at once as a mode has slots (one where
+        nothing is said). `saved` knows what a run left that was cut off before it could say so. `consumers` hear the
+        progress of every training, beside its operation. A store that fails is tried again in `retry_every` seconds;
+        None: what is queued fails."""
+        self.runners = runners
+        self._operations = operations
+        self._saved = saved
+        self._slots = {mode: (slots or {}).get(mode, 1) for mode in runners}
+        self._consumers = consumers
+        self._retry_every = retry_every
+        self._clock = clock
+        self._runs: dict[str, asyncio.Task[None]] = {}
+        self._tokens: dict[str, CancellationToken] = {}
+        self._modes: dict[str, str] = {}
+        self._news = asyncio.Event()
+        self._open = True
+        self._dispatcher: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        """Something was queued, or a slot has become free."""
+        if self._open and self._dispatcher is None:
+            self._dispatcher = asyncio.create_task(self._dispatch(), name="dispatcher")
+        self._news.set()
+
+    def running(self, mode: str) -> int:
+        """How many trainings run in that mode now."""
+        return sum(self._modes[operation_id] == mode for operation_id in self._runs)
+
+    async def suspend(self) -> None:
+        """Start nothing more, stop every run where it stands and give it back to the queue for the next process."""
+        await self._close()
+        for token in self._tokens.values():
+            token.suspend()
+        await asyncio.gather(*self._runs.values(), return_exceptions=True)
+
+    async def cancel_all(self) -> None:
+        """Start nothing more, cancel every run and wait until each has ended and its state is stored."""
+        await self._close()
+        await self._cancel_queued()
+        for operation_id, run in [*self._runs.items()]:
+            try:
+                await self._operations.request_cancel(operation_id)
+            except Conflict:
+                continue  # it ended just now
+            except KtrdrError as error:
+                _log.error("a cancel cannot be stored", operation_id=operation_id, error=str(error))
+                run.cancel()
+        await asyncio.gather(*self._runs.values(), return_exceptions=True)
+
+    async def _close(self) -> None:
+        self._open = False
+        if self._dispatcher is not None:
+            self._dispatcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._dispatcher
+
+    async def _cancel_queued(self) -> None:
+        try:
+            for mode in self.runners:
+                while (operation := await self._operations.next_queued(mode)) is not None:
+                    await self._operations.request_cancel(operation.operation_id)
+        except KtrdrError as error:
+            _log.error("the queue cannot be cancelled", error=str(error))
+
+    async def _dispatch(self) -> None:
+        while True:
+            self._news.clear()
+            wait = None
+            try:
+                for mode in self.runners:
+                    while self.running(mode) < self._slots[mode] and await self._run_next(mode):
+                        pass
+            except StorageFailed as error:
+                _log.error("the queue cannot be served", error=str(error))
+                if self._retry_every is None:
+                    return
+                wait = self._retry_every
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._news.wait()
+
+    async def _run_next(self, mode: str) -> bool:
+        """Start the next queued training of that mode; False when there is none."""
+        operation = await self._operations.next_queued(mode)
+        if operation is None:
+            return False
+        operation_id, token = operation.operation_id, CancellationToken()
+        try:
+            started = await self._operations.start(operation_id, operation.attempt, token)
+        except Conflict:
+            return True  # cancelled just now; there may be another one
+        except StorageFailed as error:
+            if self._retry_every is None:
+                await self._finish(self._operations.fail(operation_id, operation.attempt, error.details()))
+            raise
+        if started is not None:
+            self._tokens[operation_id], self._modes[operation_id] = token, mode
+            run = asyncio.create_task(self._see_through(operation, token), name=operation_id)
+            self._runs[operation_id] = run
+            run.add_done_callback(lambda _: self._ended(operation_id))
+        return True
+
+    def _ended(self, operation_id: str) -> None:
+        for record in (self._runs, self._tokens, self._modes):
+            record.pop(operation_id, None)
+        self._news.set()
+
+    async def _see_through(self, operation: Operation, token: CancellationToken) -> None:
+        """From running to the end, whatever happens."""
+        operation_id, attempt = operation.operation_id, operation.attempt
+        with operation_context(operation_id):
+            try:
+                result = await self._result(operation, token)
+            except asyncio.CancelledError:
+                await self._finish(self._operations.cancelled(operation_id, attempt))
+                raise
+            except TrainingCancelled:
+                end = self._operations.requeue if token.suspended else self._operations.cancelled
+                await self._finish(end(operation_id, attempt))
+            except KtrdrError as error:
+                _log.warning("training failed", code=error.code, error=str(error))
+                await self._finish(self._operations.fail(operation_id, attempt, error.details()))
+            except Exception as error:  # noqa: BLE001 - a mistake of ours ends this operation, not the service
+                _log.exception("training broke")
+                await self._finish(self._operations.fail(operation_id, attempt, _broken(error)))
+            else:
+                await self._finish(self._operations.complete(operation_id, attempt, result))
+
+    async def _result(self, operation: Operation, token: CancellationToken) -> TrainingResult:
+        """What the run comes to, or came to already. Raises what ends it otherwise."""
+        request = operation.request.model_copy(update={"attempt": operation.attempt})
+        result = None
+        if operation.started_at is not None:  # an earlier run may have saved its model and not lived to say so
+            result = await asyncio.to_thread(lambda: self._saved.result_of(request))
+        if result is None:
+            result = await self._run(request, self.runners[operation.execution_mode], token)
+        return await self._count_evaluation(request, result)
+
+    async def _run(self, request: TrainingRequest, runner: TrainingRunner, token: CancellationToken) -> TrainingResult:
+        report = partial(self._operations.report_progress, request.operation_id, request.attempt)
+        progress = ProgressCoordinator((report, *self._consumers))
+        try:
+            return await runner.run(request, progress, token)
+        finally:
+            progress.flush()
+
+    async def _count_evaluation(self, request: TrainingRequest, result: TrainingResult) -> TrainingResult:
+        """Record that the test range has been looked at; the result says how often it has been."""
+        try:
+            looks = await self._operations.record_evaluation(_evaluated(request, result, self._clock()))
+        except (StorageFailed, LookupError, TypeError, ValidationError) as error:
+            _log.warning("this look at the test range is not counted", error=repr(error))
+            return result
+        return result.model_copy(update={"data_summary": {**result.data_summary, "test_evaluations": looks}})
+
+    async def _finish(self, end: Any) -> None:
+        """Bring the operation to its end; one that has ended already keeps the end that it has."""
+        try:
+            operation = await end
+        except KtrdrError as error:
+            _log.error("the operation keeps its state", error=str(error))
+            return
+        if operation is not None:
+            _log.info("training ended", status=operation.status.value)
+
+
+def _evaluated(request: TrainingRequest, result: TrainingResult, at: datetime) -> EvaluatedRange:
+    start, end = result.data_summary["test_range"]
+    return EvaluatedRange(
+        operation_id=request.operation_id,
+        model=result.model_path or request.operation_id,
+        symbols=result.data_summary["symbols"],
+        timeframe=result.data_summary["base_timeframe"],
+        start=start,
+        end=end,
+        data_digest=result.provenance["data_digest"],
+        at=at,
+    )
+
+
+def _broken(error: Exception) -> dict[str, Any]:
+    return {
+        "code": "internal_error",
+        "message": f"training broke on a mistake of the program ({type(error).__name__}): see a log at level ERROR",
+    }

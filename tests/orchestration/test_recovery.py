@@ -1,0 +1,139 @@
+"""What a dead process leaves is taken over by a server, once, and what a living one does is left alone."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ktrdr.contracts.operations import OperationStatus as S
+from ktrdr.contracts.training import CancellationToken
+from ktrdr.orchestration import migrate
+from ktrdr.orchestration.operation_store import OperationStore
+from ktrdr.orchestration.operations_service import OperationsService
+from ktrdr.orchestration.owners import FileLocks, new_owner, owner_locks, role_of
+from ktrdr.orchestration.recovery import MOST_ATTEMPTS, Recovery
+
+
+@pytest.fixture
+def locks(tmp_path):
+    return FileLocks(tmp_path / "owners")
+
+
+async def left_by(url, owner, request_for, state):
+    """An operation of another process in that state, and its store."""
+    store = await OperationStore.open(url, migrate.upgrade, owner=owner)
+    service = OperationsService(store, store_every=60)
+    await service.create(request_for("a"), "local", "asked for")
+    if state is not S.QUEUED:
+        await service.start("a", 1, CancellationToken())
+    if state is S.CANCELLING:
+        await service.request_cancel("a")
+    await service.aclose()
+    await store.aclose()
+
+
+def recovery(store, locks, fakes, **options):
+    woken = []
+    return Recovery(store, locks, fakes.checkpoints, wake=lambda: woken.append(1), **options), woken
+
+
+@pytest.mark.parametrize(
+    ("role", "state", "then", "attempt"),
+    [
+        ("serve", S.QUEUED, S.QUEUED, 1),
+        ("serve", S.RUNNING, S.QUEUED, 2),
+        ("serve", S.CANCELLING, S.CANCELLED, 1),
+        ("embedded", S.QUEUED, S.FAILED, 1),
+        ("embedded", S.RUNNING, S.FAILED, 1),
+        ("embedded", S.CANCELLING, S.CANCELLED, 1),
+    ],
+)
+async def test_what_a_dead_process_leaves(store, url, locks, fakes, request_for, role, state, then, attempt):
+    """A server's work goes on; a command's is not started by surprise, and says how to go on."""
+    await left_by(url, new_owner(role), request_for, state)
+    service, woken = recovery(store, locks, fakes)
+    assert await service.recover() == 1
+    found = await store.get("a")
+    assert (found.status, found.attempt) == (then, attempt)
+    assert await service.recover() == 0
+    assert woken == [1]
+    if then is S.QUEUED:
+        assert (await store.next_queued("local")).operation_id == "a"
+    if then is S.FAILED:
+        assert found.error["code"] == "interrupted"
+        assert "ktrdr operations retry a" in found.error["message"]
+
+
+async def test_what_a_living_process_does_is_left_alone(store, url, locks, fakes, request_for, tmp_path):
+    """As long as it holds its lock; it ends with the process, however that dies."""
+    owner = new_owner("serve")
+    await left_by(url, owner, request_for, S.RUNNING)
+    holder = (
+        "import asyncio, sys, time; from pathlib import Path; from ktrdr.orchestration.owners import FileLocks; "
+        f"locks = FileLocks(Path({str(tmp_path / 'owners')!r})); asyncio.run(locks.take({owner!r})); "
+        "print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", holder], stdout=subprocess.PIPE, text=True) as process:  # noqa: ASYNC220
+        assert process.stdout.readline() == "held\n"
+        service, _ = recovery(store, locks, fakes)
+        assert await service.recover() == 0
+        assert (await store.get("a")).status is S.RUNNING
+        process.kill()
+        process.wait()
+        assert await service.recover() == 1
+    assert (await store.get("a")).status is S.QUEUED
+
+
+async def test_a_training_that_kills_its_process_is_not_tried_for_ever(store, url, locks, fakes, request_for):
+    """After the last attempt it fails."""
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        other = await OperationStore.open(url, migrate.upgrade, owner=new_owner("serve"))
+        if attempt == 1:
+            await OperationsService(other).create(request_for("a"), "local", "asked for")
+        await Recovery(other, locks, fakes.checkpoints, wake=lambda: None).recover()
+        await other.change("a", allowed=(S.QUEUED,), attempt=attempt, status=S.RUNNING)
+        await other.aclose()
+    await recovery(store, locks, fakes)[0].recover()
+    found = await store.get("a")
+    assert (found.status, found.attempt) == (S.FAILED, MOST_ATTEMPTS)
+    assert "died 3 times" in found.error["message"]
+
+
+async def test_two_servers_do_not_take_the_same(store, url, locks, fakes, request_for, tmp_path):
+    """The second finds the lock of the dead one taken, or the operation changed."""
+    owner = new_owner("serve")
+    await left_by(url, owner, request_for, S.RUNNING)
+    other = FileLocks(tmp_path / "owners")
+    assert await other.take(owner)
+    assert await recovery(store, locks, fakes)[0].recover() == 0
+    (operation,) = (await store.unfinished())[owner]
+    assert await store.adopt(operation, owner) is not None
+    assert await store.adopt(operation, owner) is None
+    await other.release(owner)
+
+
+async def test_old_ends_are_forgotten_with_what_they_left(store, locks, fakes, request_for):
+    """Operations older than they are kept, with their checkpoints and logs; younger and open ones stay."""
+    now, gone = datetime.now(UTC), []
+    service = OperationsService(store)
+    for name, days in (("old", 100), ("young", 1), ("open", None)):
+        await service.create(request_for(name), "local", "asked for")
+        if days is not None:
+            await store.change(name, allowed=(S.QUEUED,), status=S.FAILED, ended_at=now - timedelta(days=days))
+    await recovery(store, locks, fakes, keep_for=timedelta(days=90), forget_logs=gone.append)[0].forget()
+    assert {row.operation_id for row in await store.page()} == {"young", "open"}
+    assert fakes.checkpoints.discarded == gone == ["old"]
+    await recovery(store, locks, fakes, forget_logs=gone.append)[0].forget()
+    assert gone == ["old"]
+
+
+async def test_a_lock_is_ones_own_again_and_leaves_no_file(locks, store, tmp_path):
+    """Taken twice by its holder, released once; a file database has file locks."""
+    assert await locks.take("serve-x")
+    assert await locks.take("serve-x")
+    await locks.release("serve-x")
+    await locks.release("serve-x")
+    assert list((tmp_path / "owners").iterdir()) == []
+    assert isinstance(owner_locks(store.database, tmp_path), FileLocks)
+    assert (role_of(new_owner("serve")), role_of(new_owner("embedded"))) == ("serve", "embedded")
