@@ -4,6 +4,8 @@ import os
 
 from hypothesis import settings
 
+pytest_plugins = ["tests.postgresql"]
+
 os.environ["OMP_NUM_THREADS"] = (
     "1"  # before torch is imported: workers that each take both cores stand in their own way
 )

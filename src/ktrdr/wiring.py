@@ -178,7 +178,7 @@ async def open_backend(settings: "Settings", stack: AsyncExitStack, role: Litera
     store = await _open_store(settings, stack, role)
     locks = owner_locks(store.database, settings.owners)
     await locks.take(store.owner)
-    stack.push_async_callback(locks.release, store.owner)
+    stack.push_async_callback(locks.aclose)
     isolation = settings.local_isolation or ("process" if role == "serve" else "thread")
     runner = _local_runner(settings, isolation, stack)
     operations = OperationsService(store)

@@ -1,4 +1,4 @@
-"""Real SQLite files, a service with short waits, and repositories that hold one strategy and one series."""
+"""Real SQLite files and a real PostgreSQL, services with short waits, repositories of one strategy and one series."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,8 +22,15 @@ START, END = datetime(2017, 1, 1, tzinfo=UTC), datetime(2018, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def sqlite(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'state' / 'operations.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """An empty database of either kind, at the tables of this program where it does not get them by the way."""
+    made: str = request.getfixturevalue("sqlite" if request.param == "sqlite" else "postgresql")
+    return made
 
 
 @pytest_asyncio.fixture

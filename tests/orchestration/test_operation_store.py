@@ -18,6 +18,7 @@ from ktrdr.orchestration import migrate, tables
 from ktrdr.orchestration.database import Database
 from ktrdr.orchestration.operation_store import OperationStore
 
+ONLY_SQLITE = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
@@ -116,6 +117,7 @@ async def test_evaluations(store):
     assert await store.count_evaluations(["GBPUSD"], "1h", AT, AT + timedelta(days=20)) == 1
 
 
+@ONLY_SQLITE
 async def test_upgraded_once(url):
     """The upgrade is asked for by an empty database and never again; the migrations make exactly the code's tables."""
     asked = []
@@ -197,6 +199,7 @@ async def test_never_upgraded_by_the_way(tmp_path, monkeypatch):
         await OperationStore.open(f"sqlite:///{tmp_path}/server.db", migrate.upgrade, owner="test")
 
 
+@ONLY_SQLITE
 async def test_busy_database(store, url, request_for, monkeypatch):
     """A database that another process holds for too long fails the write with a sentence, and nothing else."""
     monkeypatch.setattr("ktrdr.orchestration.database._PRAGMAS", ("PRAGMA busy_timeout = 10",))
@@ -208,6 +211,7 @@ async def test_busy_database(store, url, request_for, monkeypatch):
     await impatient.aclose()
 
 
+@ONLY_SQLITE
 async def test_full_disk(store, request_for):
     """A full disk fails the write with a sentence, and the store works on when there is room again."""
     async with store.database.writing() as connection:
@@ -222,6 +226,7 @@ async def test_full_disk(store, request_for):
     assert await store.count() == 1
 
 
+@ONLY_SQLITE
 async def test_durable_settings(store):
     """SQLite waits for others, syncs every commit and keeps no write-ahead log."""
     async with store.database.reading() as connection:

@@ -300,6 +300,7 @@ async def test_watch_of_nothing(operations):
         await anext(operations.watch("x"))
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 async def test_full_disk_at_the_end(operations, store, request_for, result):
     """When the end cannot be stored, training was not stopped by it, and readers here get an end that says where
     the model is."""

@@ -5,19 +5,23 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import pytest_asyncio
 
 from ktrdr.contracts.operations import OperationStatus as S
 from ktrdr.contracts.training import CancellationToken
 from ktrdr.orchestration import migrate
 from ktrdr.orchestration.operation_store import OperationStore
 from ktrdr.orchestration.operations_service import OperationsService
-from ktrdr.orchestration.owners import FileLocks, new_owner, owner_locks, role_of
+from ktrdr.orchestration.owners import new_owner, owner_locks, role_of
 from ktrdr.orchestration.recovery import MOST_ATTEMPTS, Recovery
 
 
-@pytest.fixture
-def locks(tmp_path):
-    return FileLocks(tmp_path / "owners")
+@pytest_asyncio.fixture
+async def locks(store, tmp_path):
+    """As the database needs them."""
+    made = owner_locks(store.database, tmp_path / "owners")
+    yield made
+    await made.aclose()
 
 
 async def left_by(url, owner, request_for, state):
@@ -65,14 +69,19 @@ async def test_what_a_dead_process_leaves(store, url, locks, fakes, request_for,
         assert "ktrdr operations retry a" in found.error["message"]
 
 
-async def test_what_a_living_process_does_is_left_alone(store, url, locks, fakes, request_for, tmp_path):
+async def test_what_a_living_process_does_is_left_alone(store, url, locks, fakes, request_for, tmp_path, until):
     """As long as it holds its lock; it ends with the process, however that dies."""
     owner = new_owner("serve")
     await left_by(url, owner, request_for, S.RUNNING)
     holder = (
-        "import asyncio, sys, time; from pathlib import Path; from ktrdr.orchestration.owners import FileLocks; "
-        f"locks = FileLocks(Path({str(tmp_path / 'owners')!r})); asyncio.run(locks.take({owner!r})); "
-        "print('held', flush=True); time.sleep(60)"
+        "import asyncio; from pathlib import Path; from ktrdr.orchestration.database import Database; "
+        "from ktrdr.orchestration.owners import owner_locks\n"
+        "async def hold():\n"
+        f"    locks = owner_locks(Database({url!r}), Path({str(tmp_path / 'owners')!r}))\n"
+        f"    assert await locks.take({owner!r})\n"
+        "    print('held', flush=True)\n"
+        "    await asyncio.sleep(60)\n"
+        "asyncio.run(hold())"
     )
     with subprocess.Popen([sys.executable, "-c", holder], stdout=subprocess.PIPE, text=True) as process:  # noqa: ASYNC220
         assert process.stdout.readline() == "held\n"
@@ -81,7 +90,11 @@ async def test_what_a_living_process_does_is_left_alone(store, url, locks, fakes
         assert (await store.get("a")).status is S.RUNNING
         process.kill()
         process.wait()
-        assert await service.recover() == 1
+
+        async def recovered():  # PostgreSQL hears of it a moment later
+            return await service.recover() == 1
+
+        await until(recovered)
     assert (await store.get("a")).status is S.QUEUED
 
 
@@ -104,13 +117,13 @@ async def test_two_servers_do_not_take_the_same(store, url, locks, fakes, reques
     """The second finds the lock of the dead one taken, or the operation changed."""
     owner = new_owner("serve")
     await left_by(url, owner, request_for, S.RUNNING)
-    other = FileLocks(tmp_path / "owners")
+    other = owner_locks(store.database, tmp_path / "owners")
     assert await other.take(owner)
     assert await recovery(store, locks, fakes)[0].recover() == 0
     (operation,) = (await store.unfinished())[owner]
     assert await store.adopt(operation, owner) is not None
     assert await store.adopt(operation, owner) is None
-    await other.release(owner)
+    await other.aclose()
 
 
 async def test_old_ends_are_forgotten_with_what_they_left(store, locks, fakes, request_for):
@@ -128,12 +141,17 @@ async def test_old_ends_are_forgotten_with_what_they_left(store, locks, fakes, r
     assert gone == ["old"]
 
 
-async def test_a_lock_is_ones_own_again_and_leaves_no_file(locks, store, tmp_path):
-    """Taken twice by its holder, released once; a file database has file locks."""
-    assert await locks.take("serve-x")
-    assert await locks.take("serve-x")
-    await locks.release("serve-x")
-    await locks.release("serve-x")
-    assert list((tmp_path / "owners").iterdir()) == []
-    assert isinstance(owner_locks(store.database, tmp_path), FileLocks)
+async def test_a_lock_is_its_holders(locks, store, tmp_path):
+    """Taken twice by its holder and by nobody else, released once, and no file is left."""
+    other = owner_locks(store.database, tmp_path / "owners")
+    for owner in ("serve-x", "serve-y"):
+        assert await locks.take(owner)
+        assert await locks.take(owner)
+        assert not await other.take(owner)
+        await locks.release(owner)
+        await locks.release(owner)
+        assert await other.take(owner)
+        await other.release(owner)
+    await other.aclose()
+    assert not (tmp_path / "owners").exists() or list((tmp_path / "owners").iterdir()) == []
     assert (role_of(new_owner("serve")), role_of(new_owner("embedded"))) == ("serve", "embedded")

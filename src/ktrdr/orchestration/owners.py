@@ -38,6 +38,9 @@ class OwnerLocks(Protocol):
     async def release(self, owner: str) -> None:
         """Let go of it for good: nobody of that name comes back."""
 
+    async def aclose(self) -> None:
+        """Let go of all of them."""
+
 
 def owner_locks(database: Database, folder: Path) -> OwnerLocks:
     """Locks as that database needs them: files beside SQLite, advisory locks in PostgreSQL."""
@@ -76,6 +79,11 @@ class FileLocks:
             self._path(owner).unlink()  # while it is held: nobody can be waiting for it
         os.close(handle)
 
+    async def aclose(self) -> None:
+        """Release every lock that is held."""
+        for owner in [*self._held]:
+            await self.release(owner)
+
     def _path(self, owner: str) -> Path:
         return self._folder / f"{owner}.lock"
 
@@ -108,9 +116,13 @@ class AdvisoryLocks:
             self._held.discard(owner)
             with suppress(Exception):
                 await self._session.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _key(owner)})
-            if not self._held:
-                await self._session.close()
-                self._session = None
+
+    async def aclose(self) -> None:
+        """End the session, and with it every lock."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+            self._held.clear()
 
 
 def _key(owner: str) -> int:
