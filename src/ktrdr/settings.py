@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     local_slots: int = Field(
         default=1, ge=1, le=64, description="local trainings at a time, in processes; threads have one"
     )
+    max_attempts: int = Field(
+        default=5, ge=1, description="times that a server starts a training whose process keeps dying"
+    )
     checkpoint_seconds: float = Field(default=30.0, ge=0, description="seconds between two checkpoints of a training")
     keep_days: int | None = Field(
         default=90, ge=1, description="days that a server keeps operations which have ended; models are kept always"

@@ -207,6 +207,7 @@ async def open_backend(settings: "Settings", stack: AsyncExitStack, role: Litera
             checkpoints,
             wake=queue.wake,
             forget_logs=_operation_logs(settings).forget,
+            most_attempts=settings.max_attempts,
             keep_for=timedelta(days=settings.keep_days) if settings.keep_days else None,
         ),
         keys=ApiKeys(store.database),

@@ -13,7 +13,7 @@ from ktrdr.orchestration import migrate
 from ktrdr.orchestration.operation_store import OperationStore
 from ktrdr.orchestration.operations_service import OperationsService
 from ktrdr.orchestration.owners import new_owner, owner_locks, role_of
-from ktrdr.orchestration.recovery import MOST_ATTEMPTS, Recovery
+from ktrdr.orchestration.recovery import Recovery
 
 
 @pytest_asyncio.fixture
@@ -100,16 +100,16 @@ async def test_what_a_living_process_does_is_left_alone(store, url, locks, fakes
 
 async def test_a_training_that_kills_its_process_is_not_tried_for_ever(store, url, locks, fakes, request_for):
     """After the last attempt it fails."""
-    for attempt in range(1, MOST_ATTEMPTS + 1):
+    for attempt in range(1, 4):
         other = await OperationStore.open(url, migrate.upgrade, owner=new_owner("serve"))
         if attempt == 1:
             await OperationsService(other).create(request_for("a"), "local", "asked for")
-        await Recovery(other, locks, fakes.checkpoints, wake=lambda: None).recover()
+        await Recovery(other, locks, fakes.checkpoints, wake=lambda: None, most_attempts=3).recover()
         await other.change("a", allowed=(S.QUEUED,), attempt=attempt, status=S.RUNNING)
         await other.aclose()
-    await recovery(store, locks, fakes)[0].recover()
+    await recovery(store, locks, fakes, most_attempts=3)[0].recover()
     found = await store.get("a")
-    assert (found.status, found.attempt) == (S.FAILED, MOST_ATTEMPTS)
+    assert (found.status, found.attempt) == (S.FAILED, 3)
     assert "died 3 times" in found.error["message"]
 
 

@@ -14,8 +14,6 @@ from ktrdr.orchestration.operation_store import OperationStore
 from ktrdr.orchestration.owners import OwnerLocks, role_of
 
 _log = get_logger("recovery")
-MOST_ATTEMPTS = 3
-"""A training that has taken its process down this often is not started again by itself."""
 
 
 class Recovery:
@@ -29,17 +27,20 @@ class Recovery:
         *,
         wake: Callable[[], None],
         forget_logs: Callable[[str], None] = lambda _: None,
+        most_attempts: int = 5,
         keep_for: timedelta | None = None,
         every: float = 30.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`wake` is called when something was queued; ended operations are kept for `keep_for` (None: always), with
+        """`wake` is called when something was queued; a training whose process has died `most_attempts` times is not
+        started again by itself. Ended operations are kept for `keep_for` (None: always), with
         their checkpoints and logs. `watch` looks again once in `every` seconds."""
         self._store = store
         self._locks = locks
         self._checkpoints = checkpoints
         self._wake = wake
         self._forget_logs = forget_logs
+        self._most_attempts = most_attempts
         self._keep_for = keep_for
         self._every = every
         self._clock = clock
@@ -81,7 +82,7 @@ class Recovery:
             changed = await self._store.adopt(operation, owner, status=OperationStatus.CANCELLED, **ended)
         elif status is OperationStatus.QUEUED and role_of(owner) == "serve":
             changed = await self._store.adopt(operation, owner)
-        elif role_of(owner) == "serve" and operation.attempt < MOST_ATTEMPTS:
+        elif role_of(owner) == "serve" and operation.attempt < self._most_attempts:
             changed = await self._store.adopt(operation, owner, next_attempt=True, status=OperationStatus.QUEUED)
         else:
             error = {"code": "interrupted", "message": _interrupted(operation, owner)}
