@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from ktrdr.client import Client
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from ktrdr.execution.model_storage import ModelStorage
     from ktrdr.logs import OperationLogs
     from ktrdr.orchestration.api_keys import ApiKeys
+    from ktrdr.orchestration.metrics import Metrics
+    from ktrdr.orchestration.operation_store import OperationStore
     from ktrdr.orchestration.operations_service import OperationsService
+    from ktrdr.orchestration.owners import Role
     from ktrdr.orchestration.recovery import Recovery
     from ktrdr.orchestration.training_queue import TrainingQueue
     from ktrdr.orchestration.training_service import TrainingService
@@ -84,6 +87,7 @@ async def serve(*, listening: Callable[[str, list[str]], None], **options: Any) 
         with_keys = settings.require_keys == "always" or not local
         app = create_app(
             client,
+            metrics=backend.metrics,
             scope_of=backend.keys.scope_of if with_keys else None,
             hosts={"localhost", "127.0.0.1", "::1", settings.host} if local else None,
             origins=settings.cors_origins,
@@ -157,6 +161,7 @@ class Backend:
     recovery: "Recovery"
     keys: "ApiKeys"
     runner: "TrainingRunner"
+    metrics: "Metrics | None"
 
     async def warm(self) -> None:
         """Start what takes its time to start, before somebody waits for it."""
@@ -164,7 +169,7 @@ class Backend:
             await self.runner.warm()
 
 
-async def open_backend(settings: "Settings", stack: AsyncExitStack, role: Literal["serve", "embedded"]) -> Backend:
+async def open_backend(settings: "Settings", stack: AsyncExitStack, role: "Role") -> Backend:
     """Open the database and build the floor on it; `stack` closes what has to be closed, in order."""
     from ktrdr.orchestration.api_keys import ApiKeys
     from ktrdr.orchestration.execution_mode_selector import ExecutionModeSelector
@@ -185,11 +190,13 @@ async def open_backend(settings: "Settings", stack: AsyncExitStack, role: Litera
     selector = ExecutionModeSelector(default_mode=settings.training_default_mode, local_has_gpu=_has_gpu)
     checkpoints = cast("CheckpointFolder", Late(lambda: build_checkpoints(settings)))
     slots = {"local": settings.local_slots if isolation == "process" else 1}
+    metrics = _build_metrics(store) if role == "serve" else None
     queue = TrainingQueue(
         operations,
         {"local": runner},
         build_storage(settings),
         slots=slots,
+        on_end=metrics.ended if metrics else lambda _: None,
         retry_every=1.0 if role == "serve" else None,
     )
     return Backend(
@@ -212,7 +219,14 @@ async def open_backend(settings: "Settings", stack: AsyncExitStack, role: Litera
         ),
         keys=ApiKeys(store.database),
         runner=runner,
+        metrics=metrics,
     )
+
+
+def _build_metrics(store: "OperationStore") -> "Metrics":
+    from ktrdr.orchestration.metrics import Metrics
+
+    return Metrics(store)
 
 
 def _local_runner(settings: "Settings", isolation: str, stack: AsyncExitStack) -> "TrainingRunner":
@@ -227,7 +241,7 @@ def _local_runner(settings: "Settings", isolation: str, stack: AsyncExitStack) -
     return runner
 
 
-async def _open_store(settings: "Settings", stack: AsyncExitStack, role: Literal["serve", "embedded"]) -> Any:
+async def _open_store(settings: "Settings", stack: AsyncExitStack, role: "Role") -> "OperationStore":
     from ktrdr.orchestration.operation_store import OperationStore
     from ktrdr.orchestration.owners import new_owner
 

@@ -9,9 +9,11 @@ from starlette.middleware.cors import CORSMiddleware
 
 from ktrdr.api import data, docs, health, models, operations, strategies, trainings
 from ktrdr.api.limits import LimitBody
+from ktrdr.api.metrics import measure
 from ktrdr.api.problems import ProblemDocument, handle_errors
 from ktrdr.api.security import ScopeOf, secure
 from ktrdr.client import Client
+from ktrdr.orchestration.metrics import Metrics
 
 PREFIX = "/api/v1"
 
@@ -19,6 +21,7 @@ PREFIX = "/api/v1"
 def create_app(
     client: Client,
     *,
+    metrics: Metrics | None = None,
     scope_of: ScopeOf | None = None,
     hosts: Collection[str] | None = None,
     origins: Collection[str] = (),
@@ -26,7 +29,8 @@ def create_app(
     """The API; whoever opened the client closes it when the app is done.
 
     `scope_of` tells what the bearer of an API key may do (None: no keys are wanted); `hosts` are the names that the
-    server answers for (None: any) and `origins` the web pages that may call it from a browser.
+    server answers for (None: any) and `origins` the web pages that may call it from a browser. With `metrics` there is
+    `/metrics`.
     """
     app = FastAPI(
         title="KTRDR",
@@ -47,6 +51,8 @@ def create_app(
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
             expose_headers=["Location"],
         )
+    if metrics is not None:
+        measure(app, metrics)
     secure(app, hosts=hosts, origins=origins)
     routes = APIRouter(prefix=PREFIX)
     for resource in (trainings, operations, models, strategies, data):

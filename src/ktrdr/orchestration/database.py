@@ -28,8 +28,10 @@ class Database:
     """The connections to one database; nothing is opened before the first transaction."""
 
     def __init__(self, url: str) -> None:
-        """Raises InvalidSettings when the URL cannot be read or its driver is not installed."""
+        """Raises InvalidSettings when the URL cannot be read or its driver is not installed. `errors` counts
+        transactions that failed."""
         self.url = _read_url(url)
+        self.errors = 0
         self._engine = _engine(self.url)
         self._reader = self._engine.execution_options(ktrdr_reading=True)
 
@@ -67,6 +69,7 @@ class Database:
         except (exc.IntegrityError, exc.ProgrammingError, exc.DataError):
             raise
         except (*_FAULTS, exc.DatabaseError) as error:
+            self.errors += 1
             raise StorageFailed(_sentence(self.name, error)) from error
 
     async def session(self) -> AsyncConnection:

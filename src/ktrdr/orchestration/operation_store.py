@@ -182,6 +182,14 @@ class OperationStore:
         async with self.database.reading() as connection:
             return (await connection.execute(query)).scalar_one()
 
+    async def counts(self) -> list[tuple[OperationStatus, str, int, datetime]]:
+        """For each state and mode: how many operations there are, and when the oldest was created."""
+        state = operations.c.status, operations.c.execution_mode
+        query = select(*state, func.count(), func.min(operations.c.created_at)).group_by(*state)
+        async with self.database.reading() as connection:
+            rows = (await connection.execute(query)).all()
+        return [(OperationStatus(status), mode, count, oldest) for status, mode, count, oldest in rows]
+
     async def record_evaluation(self, evaluated: EvaluatedRange) -> int:
         """Remember that look at a test range; the answer counts it and all looks at overlapping ranges before it.
 

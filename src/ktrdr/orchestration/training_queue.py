@@ -31,18 +31,20 @@ class TrainingQueue:
         *,
         slots: Mapping[str, int] | None = None,
         consumers: tuple[ProgressConsumer, ...] = (),
+        on_end: Callable[[Operation], object] = lambda _: None,
         retry_every: float | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`runners` and `slots` are by execution mode; as many trainings run at once as a mode has slots (one where
         nothing is said). `saved` knows what a run left that was cut off before it could say so. `consumers` hear the
-        progress of every training, beside its operation. A store that fails is tried again in `retry_every` seconds;
+        progress of every training, beside its operation; `on_end` hears of its end. A store that fails is tried again in `retry_every` seconds;
         None: what is queued fails."""
         self.runners = runners
         self._operations = operations
         self._saved = saved
         self._slots = {mode: (slots or {}).get(mode, 1) for mode in runners}
         self._consumers = consumers
+        self._on_end = on_end
         self._retry_every = retry_every
         self._clock = clock
         self._runs: dict[str, asyncio.Task[None]] = {}
@@ -198,6 +200,7 @@ class TrainingQueue:
             return
         if operation is not None:
             _log.info("training ended", status=operation.status.value)
+            self._on_end(operation)
 
 
 def _evaluated(request: TrainingRequest, result: TrainingResult, at: datetime) -> EvaluatedRange:
