@@ -360,6 +360,7 @@ async def test_a_suspended_run_waits_for_the_next_process(service_with, operatio
 
     await until(under_way)
     await service._queue.suspend()
+    await service.aclose()
     found = [await operations.get(one.operation_id) for one in (first, second)]
     assert [(one.status, one.attempt) for one in found] == [(OperationStatus.QUEUED, 1)] * 2
     assert found[0].started_at is not None

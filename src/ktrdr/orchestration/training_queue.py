@@ -37,8 +37,9 @@ class TrainingQueue:
     ) -> None:
         """`runners` and `slots` are by execution mode; as many trainings run at once as a mode has slots (one where
         nothing is said). `saved` knows what a run left that was cut off before it could say so. `consumers` hear the
-        progress of every training, beside its operation; `on_end` hears of its end. A store that fails is tried again in `retry_every` seconds;
-        None: what is queued fails."""
+        progress of every training, beside its operation; `on_end` hears of its end. A store that fails is tried again
+        in `retry_every` seconds; None: what is queued fails.
+        """
         self.runners = runners
         self._operations = operations
         self._saved = saved
@@ -52,6 +53,7 @@ class TrainingQueue:
         self._modes: dict[str, str] = {}
         self._news = asyncio.Event()
         self._open = True
+        self._suspended = False
         self._dispatcher: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
@@ -67,12 +69,16 @@ class TrainingQueue:
     async def suspend(self) -> None:
         """Start nothing more, stop every run where it stands and give it back to the queue for the next process."""
         await self._close()
+        self._suspended = True
         for token in self._tokens.values():
             token.suspend()
         await asyncio.gather(*self._runs.values(), return_exceptions=True)
 
     async def cancel_all(self) -> None:
-        """Start nothing more, cancel every run and wait until each has ended and its state is stored."""
+        """Start nothing more, cancel every run and wait until each has ended and its state is stored; what was
+        suspended before stays queued."""
+        if self._suspended:
+            return
         await self._close()
         await self._cancel_queued()
         for operation_id, run in [*self._runs.items()]:
