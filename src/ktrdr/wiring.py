@@ -5,6 +5,7 @@ Everything heavy is imported when it is first needed, so that a command pays for
 
 import asyncio
 import ipaddress
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ktrdr.orchestration.operations_service import OperationsService
     from ktrdr.orchestration.owners import Role
     from ktrdr.orchestration.recovery import Recovery
+    from ktrdr.orchestration.tracing import Tracing
     from ktrdr.orchestration.training_queue import TrainingQueue
     from ktrdr.orchestration.training_service import TrainingService
     from ktrdr.settings import Settings
@@ -88,6 +90,7 @@ async def serve(*, listening: Callable[[str, list[str]], None], **options: Any) 
         app = create_app(
             client,
             metrics=backend.metrics,
+            tracing=backend.tracing,
             scope_of=backend.keys.scope_of if with_keys else None,
             hosts={"localhost", "127.0.0.1", "::1", settings.host} if local else None,
             origins=settings.cors_origins,
@@ -162,6 +165,7 @@ class Backend:
     keys: "ApiKeys"
     runner: "TrainingRunner"
     metrics: "Metrics | None"
+    tracing: "Tracing | None"
 
     async def warm(self) -> None:
         """Start what takes its time to start, before somebody waits for it."""
@@ -177,7 +181,7 @@ async def open_backend(settings: "Settings", stack: AsyncExitStack, role: "Role"
     from ktrdr.orchestration.owners import owner_locks
     from ktrdr.orchestration.recovery import Recovery
     from ktrdr.orchestration.training_planner import TrainingPlanner
-    from ktrdr.orchestration.training_queue import TrainingQueue
+    from ktrdr.orchestration.training_queue import TrainingQueue, untraced
     from ktrdr.orchestration.training_service import TrainingService
 
     store = await _open_store(settings, stack, role)
@@ -191,11 +195,13 @@ async def open_backend(settings: "Settings", stack: AsyncExitStack, role: "Role"
     checkpoints = cast("CheckpointFolder", Late(lambda: build_checkpoints(settings)))
     slots = {"local": settings.local_slots if isolation == "process" else 1}
     metrics = _build_metrics(store) if role == "serve" else None
+    tracing = _build_tracing(stack) if role == "serve" else None
     queue = TrainingQueue(
         operations,
         {"local": runner},
         build_storage(settings),
         slots=slots,
+        trace=tracing.training if tracing else untraced,
         on_end=metrics.ended if metrics else lambda _: None,
         retry_every=1.0 if role == "serve" else None,
     )
@@ -206,6 +212,7 @@ async def open_backend(settings: "Settings", stack: AsyncExitStack, role: "Role"
             TrainingPlanner(build_strategies(settings), build_bars(settings), selector),
             queue,
             checkpoints,
+            trace_here=tracing.here if tracing else lambda: None,
         ),
         queue=queue,
         recovery=Recovery(
@@ -220,7 +227,25 @@ async def open_backend(settings: "Settings", stack: AsyncExitStack, role: "Role"
         keys=ApiKeys(store.database),
         runner=runner,
         metrics=metrics,
+        tracing=tracing,
     )
+
+
+def _build_tracing(stack: AsyncExitStack) -> "Tracing | None":
+    """None unless OpenTelemetry's own variable says where spans go."""
+    if not any(os.environ.get(f"OTEL_EXPORTER_OTLP_{which}ENDPOINT") for which in ("", "TRACES_")):
+        return None
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        from ktrdr.orchestration.tracing import Tracing
+    except ModuleNotFoundError:
+        from ktrdr.errors import InvalidSettings
+
+        raise InvalidSettings("OTEL_EXPORTER_OTLP_ENDPOINT wants tracing: pip install 'ktrdr[tracing]'") from None
+    tracing = Tracing(OTLPSpanExporter())
+    stack.callback(tracing.close)
+    return tracing
 
 
 def _build_metrics(store: "OperationStore") -> "Metrics":

@@ -12,6 +12,7 @@ from ktrdr.api.limits import LimitBody
 from ktrdr.api.metrics import measure
 from ktrdr.api.problems import ProblemDocument, handle_errors
 from ktrdr.api.security import ScopeOf, secure
+from ktrdr.api.tracing import RequestTracing, trace
 from ktrdr.client import Client
 from ktrdr.orchestration.metrics import Metrics
 
@@ -22,6 +23,7 @@ def create_app(
     client: Client,
     *,
     metrics: Metrics | None = None,
+    tracing: RequestTracing | None = None,
     scope_of: ScopeOf | None = None,
     hosts: Collection[str] | None = None,
     origins: Collection[str] = (),
@@ -30,7 +32,7 @@ def create_app(
 
     `scope_of` tells what the bearer of an API key may do (None: no keys are wanted); `hosts` are the names that the
     server answers for (None: any) and `origins` the web pages that may call it from a browser. With `metrics` there is
-    `/metrics`.
+    `/metrics`, with `tracing` each request is a span.
     """
     app = FastAPI(
         title="KTRDR",
@@ -53,6 +55,8 @@ def create_app(
         )
     if metrics is not None:
         measure(app, metrics)
+    if tracing is not None:
+        trace(app, tracing)
     secure(app, hosts=hosts, origins=origins)
     routes = APIRouter(prefix=PREFIX)
     for resource in (trainings, operations, models, strategies, data):

@@ -54,13 +54,13 @@ class HttpClient:
         await self._http.aclose()
 
     async def plan_training(self, wanted: StartTraining) -> TrainingPlan:
-        return TrainingPlan.model_validate(await self._ask("POST", "/trainings/plan", json=_start(wanted)))
+        return _read(TrainingPlan, await self._ask("POST", "/trainings/plan", json=_start(wanted)))
 
     async def start_training(self, wanted: StartTraining) -> Operation:
         key = wanted.idempotency_key
         headers = {"Idempotency-Key": key} if key else {}
         started = await self._ask("POST", "/trainings/start", json=_start(wanted), headers=headers)
-        return Operation.model_validate(started["operation"])
+        return _read(Operation, started["operation"])
 
     async def watch(self, operation_id: str) -> AsyncIterator[Operation]:
         operation = await self.operation(operation_id)
@@ -84,71 +84,72 @@ class HttpClient:
             await asyncio.sleep(0.5)
 
     async def operation(self, operation_id: str) -> Operation:
-        return Operation.model_validate(await self._ask("GET", f"/operations/{_part('operation', operation_id)}"))
+        return _read(Operation, await self._ask("GET", f"/operations/{_part('operation', operation_id)}"))
 
     async def operations(
         self, statuses: Collection[OperationStatus] = (), *, limit: int = 50, offset: int = 0
     ) -> OperationPage:
         params = {"status": [status.value for status in statuses], "limit": limit, "offset": offset}
-        return OperationPage.model_validate(await self._ask("GET", "/operations", params=params))
+        return _read(OperationPage, await self._ask("GET", "/operations", params=params))
 
     async def operation_log(self, operation_id: str) -> list[dict[str, Any]]:
         lines: list[dict[str, Any]] = await self._ask("GET", f"/operations/{_part('operation', operation_id)}/logs")
         return lines
 
     async def cancel(self, operation_id: str) -> Operation:
-        return Operation.model_validate(await self._ask("DELETE", f"/operations/{_part('operation', operation_id)}"))
+        return _read(Operation, await self._ask("DELETE", f"/operations/{_part('operation', operation_id)}"))
 
     async def retry(self, operation_id: str, *, from_start: bool = False) -> Operation:
         params = {"from": "start" if from_start else "checkpoint"}
         answer = await self._ask("POST", f"/operations/{_part('operation', operation_id)}/retry", params=params)
-        return Operation.model_validate(answer)
+        return _read(Operation, answer)
 
     async def strategies(self) -> list[StrategySummary]:
         return _list(StrategySummary, await self._ask("GET", "/strategies"))
 
     async def strategy(self, name: str) -> StrategyDetails:
-        return StrategyDetails.model_validate(await self._ask("GET", f"/strategies/{_part('strategy', name)}"))
+        return _read(StrategyDetails, await self._ask("GET", f"/strategies/{_part('strategy', name)}"))
 
     async def validate(self, text: str, source: str) -> StrategyDetails:
         answer = await self._ask("POST", "/strategies/validate", json={"text": text, "source": source})
-        return StrategyDetails.model_validate(answer)
+        return _read(StrategyDetails, answer)
 
     async def models(self, strategy: str | None = None) -> list[ModelRecord]:
         params = {"strategy": strategy} if strategy else {}
         return _list(ModelRecord, await self._ask("GET", "/models", params=params))
 
     async def model(self, name: str) -> ModelDetails:
-        return ModelDetails.model_validate(await self._ask("GET", f"/models/{_model(name)}"))
+        return _read(ModelDetails, await self._ask("GET", f"/models/{_model(name)}"))
 
     async def delete_model(self, name: str) -> ModelRecord:
-        return ModelRecord.model_validate(await self._ask("DELETE", f"/models/{_model(name)}"))
+        return _read(ModelRecord, await self._ask("DELETE", f"/models/{_model(name)}"))
 
     async def evaluate_model(
         self, name: str, *, symbols: list[str] | None, start: datetime | None, end: datetime | None
     ) -> Evaluation:
         body = {"symbols": symbols, "start_date": _iso(start), "end_date": _iso(end)}
         answer = await self._ask("POST", f"/models/{_model(name)}/evaluate", json=body, timeout=_WORK_SECONDS)
-        return Evaluation.model_validate(answer)
+        return _read(Evaluation, answer)
 
     async def predict(
         self, name: str, *, symbols: list[str] | None, start: datetime | None, end: datetime | None, last: int | None
     ) -> Prediction:
         body = {"symbols": symbols, "start_date": _iso(start), "end_date": _iso(end), "last": last}
         answer = await self._ask("POST", f"/models/{_model(name)}/predict", json=body, timeout=_WORK_SECONDS)
-        return Prediction.model_validate(answer)
+        return _read(Prediction, answer)
 
     async def series(self) -> list[SeriesInfo]:
         return _list(SeriesInfo, await self._ask("GET", "/data"))
 
     async def describe_series(self, symbol: str, timeframe: str) -> SeriesDetails:
-        return SeriesDetails.model_validate(
-            await self._ask("GET", f"/data/{_part('symbol', symbol)}/{_part('timeframe', timeframe)}")
+        return _read(
+            SeriesDetails, await self._ask("GET", f"/data/{_part('symbol', symbol)}/{_part('timeframe', timeframe)}")
         )
 
     async def check_series(self, symbol: str, timeframe: str) -> CheckReport:
-        return CheckReport.model_validate(
-            await self._ask("GET", f"/data/{_part('symbol', symbol)}/{_part('timeframe', timeframe)}/check")
+        return _read(
+            CheckReport,
+            await self._ask("GET", f"/data/{_part('symbol', symbol)}/{_part('timeframe', timeframe)}/check"),
         )
 
     async def import_bars(
@@ -174,7 +175,7 @@ class HttpClient:
         with file:
             upload = {"file": (path.name, file)}
             answer = await self._ask("POST", "/data/imports", data=form, files=upload, timeout=_WORK_SECONDS)
-        return CheckReport.model_validate(answer)
+        return _read(CheckReport, answer)
 
     async def _ask(self, method: str, path: str, **more: Any) -> Any:
         """The JSON of the answer. Raises what the server's problem document tells."""
@@ -194,7 +195,7 @@ class HttpClient:
                     await response.aread()
                     raise self._failure(response)
                 async for event in httpx2.EventSource(response):
-                    yield OperationSummary.model_validate_json(event.data)
+                    yield OperationSummary.model_validate_json(event.data, extra="ignore")
         except httpx2.TransportError as error:
             raise self._unreachable(error) from None
 
@@ -220,8 +221,13 @@ def _start(wanted: StartTraining) -> dict[str, Any]:
     return {**body, "strategy": wanted.strategy_text, **wanted.overrides.model_dump(mode="json")}
 
 
+def _read(kind: type[Model], answer: Any) -> Model:
+    """A value of an answer; what a newer server says more is passed over."""
+    return kind.model_validate(answer, extra="ignore")
+
+
 def _list(kind: type[Model], rows: list[Mapping[str, Any]]) -> list[Model]:
-    return TypeAdapter(list[kind]).validate_python(rows)  # type: ignore[valid-type]
+    return TypeAdapter(list[kind]).validate_python(rows, extra="ignore")  # type: ignore[valid-type]
 
 
 def _part(what: str, name: str) -> str:

@@ -84,7 +84,7 @@ class TrainingRequest(Value):
     """One training, complete: whoever runs it needs nothing else but bars.
 
     `strategy` is the strategy as resolved: defaults filled in, overrides of symbols, timeframes, dates and seed
-    applied. Dates are UTC and half open, [start, end).
+    applied. Dates are UTC and half open, [start, end). `trace_parent` is the span that asked for it (W3C).
     """
 
     operation_id: str
@@ -93,6 +93,7 @@ class TrainingRequest(Value):
     execution_mode: str = "auto"
     require_gpu: bool = False
     attempt: int = Field(default=1, ge=1)
+    trace_parent: str | None = None
 
 
 class TrainingResult(Value):

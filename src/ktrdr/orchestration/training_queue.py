@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -20,6 +20,11 @@ from ktrdr.orchestration.progress_coordinator import ProgressConsumer, ProgressC
 _log = get_logger("training")
 
 
+def untraced(_: TrainingRequest) -> AbstractContextManager[ProgressConsumer]:
+    """For a run that nobody traces."""
+    return nullcontext(lambda _: None)
+
+
 class TrainingQueue:
     """The queued operations of this process and their runs. Bound to one event loop; `aclose` it before that ends."""
 
@@ -31,20 +36,22 @@ class TrainingQueue:
         *,
         slots: Mapping[str, int] | None = None,
         consumers: tuple[ProgressConsumer, ...] = (),
+        trace: Callable[[TrainingRequest], AbstractContextManager[ProgressConsumer]] = untraced,
         on_end: Callable[[Operation], object] = lambda _: None,
         retry_every: float | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`runners` and `slots` are by execution mode; as many trainings run at once as a mode has slots (one where
         nothing is said). `saved` knows what a run left that was cut off before it could say so. `consumers` hear the
-        progress of every training, beside its operation; `on_end` hears of its end. A store that fails is tried again
-        in `retry_every` seconds; None: what is queued fails.
+        progress of every training, beside its operation; `trace` wraps a run, `on_end` hears of its end. A store that
+        fails is tried again in `retry_every` seconds; None: what is queued fails.
         """
         self.runners = runners
         self._operations = operations
         self._saved = saved
         self._slots = {mode: (slots or {}).get(mode, 1) for mode in runners}
         self._consumers = consumers
+        self._trace = trace
         self._on_end = on_end
         self._retry_every = retry_every
         self._clock = clock
@@ -182,11 +189,12 @@ class TrainingQueue:
 
     async def _run(self, request: TrainingRequest, runner: TrainingRunner, token: CancellationToken) -> TrainingResult:
         report = partial(self._operations.report_progress, request.operation_id, request.attempt)
-        progress = ProgressCoordinator((report, *self._consumers))
-        try:
-            return await runner.run(request, progress, token)
-        finally:
-            progress.flush()
+        with self._trace(request) as steps:
+            progress = ProgressCoordinator((report, steps, *self._consumers))
+            try:
+                return await runner.run(request, progress, token)
+            finally:
+                progress.flush()
 
     async def _count_evaluation(self, request: TrainingRequest, result: TrainingResult) -> TrainingResult:
         """Record that the test range has been looked at; the result says how often it has been."""

@@ -18,7 +18,10 @@ _log = get_logger("training")
 
 
 class TrainingService:
-    """Training operations as a user asks for them. Bound to one event loop; `aclose` it before that ends."""
+    """Training operations as a user asks for them. Bound to one event loop; `aclose` it before that ends.
+
+    `trace_here` names the span of the request that is being served.
+    """
 
     def __init__(
         self,
@@ -27,12 +30,14 @@ class TrainingService:
         queue: TrainingQueue,
         checkpoints: CheckpointStore,
         *,
+        trace_here: Callable[[], str | None] = lambda: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._operations = operations
         self._planner = planner
         self._queue = queue
         self._checkpoints = checkpoints
+        self._trace_here = trace_here
         self._clock = clock
 
     async def plan(self, wanted: StartTraining) -> TrainingPlan:
@@ -59,6 +64,7 @@ class TrainingService:
             strategy=strategy.resolved,
             execution_mode=plan.execution_mode,
             require_gpu=wanted.require_gpu,
+            trace_parent=self._trace_here(),
         )
         try:
             operation = await self._operations.create(
