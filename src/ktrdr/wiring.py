@@ -190,7 +190,8 @@ async def open_backend(settings: "Settings", stack: AsyncExitStack, role: "Role"
     stack.push_async_callback(locks.aclose)
     isolation = settings.local_isolation or ("process" if role == "serve" else "thread")
     runner = _local_runner(settings, isolation, stack)
-    operations = OperationsService(store)
+    show_every = 1.0 if role == "serve" else 0.1  # many may follow a server, one a command
+    operations = OperationsService(store, show_every=show_every, look_every=max(show_every, 0.5))
     selector = ExecutionModeSelector(default_mode=settings.training_default_mode, local_has_gpu=_has_gpu)
     checkpoints = cast("CheckpointFolder", Late(lambda: build_checkpoints(settings)))
     slots = {"local": settings.local_slots if isolation == "process" else 1}

@@ -257,7 +257,7 @@ async def test_watch_to_the_end(operations, request_for, result):
     assert epochs == sorted(epochs)
     assert len(epochs) >= 3
     assert [operation async for operation in operations.watch("a")] == [seen[-1]]
-    assert not operations._watchers._waiting, "nobody is left waiting"
+    assert not operations._watchers._followers, "nobody is left waiting"
 
 
 async def test_slow_watcher(operations, request_for):

@@ -203,7 +203,8 @@ async def test_cancel_running_and_queued(service_with, operations, until):
 
     await until(under_way)
     assert (await service.cancel(second.operation_id)).status is OperationStatus.CANCELLED
-    assert (await service.cancel(first.operation_id)).status is OperationStatus.CANCELLING
+    asked = await service.cancel(first.operation_id)  # which the run may have heard of before the store has
+    assert asked.status in (OperationStatus.CANCELLING, OperationStatus.CANCELLED)
     done = await final(operations, first)
     assert done.status is OperationStatus.CANCELLED
     await service.aclose()

@@ -17,7 +17,7 @@ from ktrdr.errors import Conflict, OperationNotFound, StorageFailed
 from ktrdr.logs import get_logger
 from ktrdr.orchestration.live_run import STARTED, LiveRun
 from ktrdr.orchestration.operation_store import OperationStore
-from ktrdr.orchestration.watchers import Watchers, wait_for_change
+from ktrdr.orchestration.watchers import Watchers
 
 _OPEN = (OperationStatus.QUEUED, *STARTED)
 _log = get_logger("operations")
@@ -210,16 +210,17 @@ class OperationsService:
         A reader gets the state of the moment when it asks: a slow one misses steps, never the end.
         """
         shown: Operation | None = None
-        with self._watchers.following(operation_id) as changed:
+        with self._watchers.following(operation_id) as follower:
             while True:
-                changed.clear()
+                follower.changed.clear()
+                follower.ended.clear()
                 operation = await self._now(operation_id)
                 if shown is None or (operation.revision, operation.progress) != (shown.revision, shown.progress):
                     yield operation
                     shown = operation
                 if operation.status.ended:
                     return
-                await wait_for_change(changed, at_least=self._show_every, at_most=self._look_every)
+                await follower.wait(at_least=self._show_every, at_most=self._look_every)
 
     async def record_evaluation(self, evaluated: EvaluatedRange) -> int:
         """Remember that a model was judged on a test range; how often that range has been, this time included."""
@@ -283,7 +284,7 @@ class OperationsService:
         finally:
             if run is not None:
                 self._live.pop(operation_id, None)
-            self._watchers.tell(operation_id)
+            self._watchers.tell(operation_id, ended=True)
         if operation is None:
             await self._explain(operation_id, attempt, status.value)
         return operation

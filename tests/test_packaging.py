@@ -1,0 +1,48 @@
+"""What is shipped beside the code is what it says: the table of settings, the units, the compose file."""
+
+import importlib.util
+import plistlib
+
+from ruamel.yaml import YAML
+
+from ktrdr.settings import Settings
+from tests.support import ROOT
+
+
+def test_the_table_of_settings_is_the_one_of_the_class() -> None:
+    """`python docs/tables.py` writes it."""
+    spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    assert tables.page() == (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_the_server_is_given_time_to_stop() -> None:
+    """By all that start it: longer than it takes for itself."""
+    drain = Settings.model_fields["drain_seconds"].default
+    unit = (ROOT / "deploy" / "ktrdr.service").read_text(encoding="utf-8")
+    assert int(unit.partition("TimeoutStopSec=")[2].split()[0]) > drain
+    assert "KillMode=mixed" in unit
+    agent = plistlib.loads((ROOT / "deploy" / "org.ktrdr.server.plist").read_bytes())
+    assert agent["ExitTimeOut"] > drain
+    assert agent["ProgramArguments"][1:] == ["serve"]
+    compose = YAML(typ="safe").load(ROOT / "compose.yaml")
+    server = compose["services"]["server"]
+    assert int(server["stop_grace_period"].removesuffix("s")) > drain
+    assert server["read_only"]
+    assert server["depends_on"]["upgrade"]["condition"] == "service_completed_successfully"
+
+
+def test_the_image_copies_what_is_there() -> None:
+    """And only what .dockerignore lets through."""
+    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    copied = [
+        name for line in lines if line.startswith("COPY ") and "--from" not in line for name in line.split()[1:-1]
+    ]
+    assert set(copied) == let_through
+    assert all((ROOT / name).exists() for name in copied)
+    assert "USER ktrdr" in lines
