@@ -41,11 +41,11 @@ def list_operations(
         if not page.items:
             console().print("There are no such operations: start one with `ktrdr models train STRATEGY`.")
             return None
-        rows = table("id", "strategy", "state", "done", "started (UTC)", right=("done",))
+        rows = table("id", "strategy", "state", "done", "started", right=("done",))
         for one in page.items:
             state = f"{one.status}, place {one.queue_position}" if one.queue_position else one.status.value
             done = f"{one.progress.fraction:.0%}" if one.progress else ""
-            rows.add_row(one.operation_id, one.strategy_name, state, done, minute(one.started_at or ""))
+            rows.add_row(one.operation_id, one.strategy_name, state, done, minute(one.started_at or "")[5:])
         console().print(rows)
         if page.total > offset + len(page.items):
             console().print(f"{len(page.items)} of {page.total:,}: --offset {offset + limit} shows the next ones.")
