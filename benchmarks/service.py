@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,9 @@ async def serving(home: Path, isolation: str) -> AsyncIterator[tuple[HttpClient,
             except Exception:  # noqa: BLE001 - not ready yet
                 await asyncio.sleep(0.05)
         await trained(client)  # the child has imported everything
-        os.sched_setaffinity(process.pid, {OURS if isolation == "process" else THEIRS})
+        pin(process.pid, OURS if isolation == "process" else THEIRS)
         for child in children(process.pid):
-            os.sched_setaffinity(child, {THEIRS})
+            pin(child, THEIRS)
         yield client, process.pid
     process.send_signal(signal.SIGTERM)
     await asyncio.to_thread(process.wait)
@@ -90,9 +91,15 @@ async def serving(home: Path, isolation: str) -> AsyncIterator[tuple[HttpClient,
 
 
 def children(pid: int) -> list[int]:
-    """The threads and processes below a process."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
-    return [int(child) for child in found]
+    """The processes below a process, whichever of its threads has started them."""
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for file in files for child in file.read_text(encoding="utf-8").split()]
+
+
+def pin(pid: int, core: int) -> None:
+    """Keep every thread of a process on that core."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {core})
 
 
 def cpu_seconds(pid: int) -> float:
@@ -161,8 +168,7 @@ async def against_direct(home: Path, isolation: str, pairs: int, clients: int) -
         await directly(-1)
         for number in range(pairs):
             one = await directly(number) if number % 2 else None
-            worker = next(iter(children(pid)), pid) if isolation == "process" else pid
-            workers = children(pid) if isolation == "process" else [worker]
+            workers = children(pid) if isolation == "process" else [pid]
             before = sum(cpu_seconds(each) for each in workers)
             done, times = await with_load(client, url, clients)
             used = sum(cpu_seconds(each) for each in workers) - before
@@ -243,7 +249,8 @@ async def lists(home: Path, count: int) -> dict[str, float]:
         whole = await client.operation(model.operation_id)
         store = await OperationStore.open(load_settings(home=home).database, lambda _: None, owner="benchmark")
         for number in range(count):
-            await store.insert(whole.model_copy(update={"operation_id": f"copy-{number}", "queue_position": None}))
+            at = whole.created_at - timedelta(seconds=number + 1)
+            await store.insert(whole.model_copy(update={"operation_id": f"copy-{number}", "created_at": at}))
         await store.aclose()
         for number in range(300):
             begun = time.perf_counter()

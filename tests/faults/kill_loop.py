@@ -92,7 +92,7 @@ async def loop(home: Path, rounds: int, *, database: str | None = None, seed: in
     ids: list[str] = []
     for number in range(rounds):
         asking = asyncio.create_task(_ask(server.url, f"{number}", ids, generator.randint(1, 2)))
-        await asyncio.sleep(generator.uniform(0.0, 3.0))
+        await asyncio.sleep(generator.uniform(0.0, 6.0))
         server.kill()
         begun = time.monotonic()
         await asyncio.to_thread(server.start)

@@ -146,7 +146,7 @@ async def test_check_sees_a_difference(url):
     await (await OperationStore.open(url, migrate.upgrade, owner="test")).aclose()
     database = Database(url)
     async with database.writing() as connection:
-        await connection.execute(text("DROP INDEX ix_operations_created_at"))
+        await connection.execute(text("DROP INDEX ix_operations_created_at_operation_id"))
     await database.aclose()
     with pytest.raises(StorageFailed, match="cannot be migrated"):
         await asyncio.to_thread(migrate.check, url)

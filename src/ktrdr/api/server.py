@@ -106,6 +106,7 @@ def _bound(address: Address) -> Iterator[socket.socket]:
         raise Unavailable(
             f"cannot listen on {address.host}:{address.port}: {error}; free it, or choose another --host or --port"
         ) from None
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each answer waits 40 ms for the other side
     with bound:
         yield bound
 

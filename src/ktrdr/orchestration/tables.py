@@ -76,9 +76,9 @@ operations = Table(
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     UniqueConstraint("idempotency_key"),
-    Index(None, "status", "created_at"),
+    Index(None, "status", "created_at", "operation_id"),
     Index(None, "owner", "status"),
-    Index(None, "created_at"),
+    Index(None, "created_at", "operation_id"),
 )
 
 api_keys = Table(

@@ -16,6 +16,9 @@ def upgrade() -> None:
         table.add_column(sa.Column("idempotency_key", sa.String(255)))
         table.add_column(sa.Column("request_digest", sa.String(64)))
         table.create_unique_constraint("uq_operations_idempotency_key", ["idempotency_key"])
+    for order in (["status", "created_at"], ["created_at"]):  # as lists are sorted
+        op.drop_index(f"ix_operations_{'_'.join(order)}", "operations")
+        op.create_index(f"ix_operations_{'_'.join([*order, 'operation_id'])}", "operations", [*order, "operation_id"])
     op.create_index("ix_operations_owner_status", "operations", ["owner", "status"])
     op.create_table(
         "api_keys",
@@ -33,6 +36,9 @@ def downgrade() -> None:
     """Take them away."""
     op.drop_table("api_keys")
     op.drop_index("ix_operations_owner_status", "operations")
+    for order in (["status", "created_at"], ["created_at"]):
+        op.drop_index(f"ix_operations_{'_'.join([*order, 'operation_id'])}", "operations")
+        op.create_index(f"ix_operations_{'_'.join(order)}", "operations", order)
     with op.batch_alter_table("operations") as table:
         table.drop_constraint("uq_operations_idempotency_key", type_="unique")
         for column in ("request_digest", "idempotency_key", "priority"):
