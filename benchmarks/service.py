@@ -19,8 +19,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from rich.console import Console
@@ -84,10 +86,12 @@ async def serving(home: Path, isolation: str) -> AsyncIterator[tuple[HttpClient,
         pin(process.pid, OURS if isolation == "process" else THEIRS)
         for child in children(process.pid):
             pin(child, THEIRS)
-        yield client, process.pid
-    process.send_signal(signal.SIGTERM)
-    await asyncio.to_thread(process.wait)
-    process.stderr.close()
+        try:
+            yield client, process.pid
+        finally:
+            process.send_signal(signal.SIGTERM)
+            await asyncio.to_thread(process.wait)
+            process.stderr.close()
 
 
 def children(pid: int) -> list[int]:
@@ -210,6 +214,18 @@ async def cancels(home: Path, count: int) -> dict[str, float]:
     }
 
 
+async def follow(url: str, operation_id: str) -> bool:
+    """A client on its own connection, as plain as can be: whether the last that it hears is the end."""
+    address = urlsplit(url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(f"GET /api/v1/operations/{operation_id}/events HTTP/1.0\r\nHost: {address.netloc}\r\n\r\n".encode())
+    last = b""
+    async for line in reader:
+        last = line if line.startswith(b"data: ") else last
+    writer.close()
+    return bool(json.loads(last.removeprefix(b"data: "))["status"] == "completed")
+
+
 async def streams(home: Path, clients: int, pairs: int) -> dict[str, Any]:
     """Clients on event streams of a training: whether each got its end, and what they cost the training."""
     ratios, complete = [], 0
@@ -218,14 +234,7 @@ async def streams(home: Path, clients: int, pairs: int) -> dict[str, Any]:
             alone = await trained(client)
             operation = await client.start_training(StartTraining(strategy_name="eurusd_momentum"))
 
-            async def follow(operation_id: str = operation.operation_id) -> bool:
-                async with client._http.stream("GET", f"/operations/{operation_id}/events", timeout=60.0) as answer:
-                    last = ""
-                    async for line in answer.aiter_lines():
-                        last = line if line.startswith("data: ") else last
-                return json.loads(last.removeprefix("data: "))["status"] == "completed"
-
-            followers = [asyncio.create_task(follow()) for _ in range(clients)]
+            followers = [asyncio.create_task(follow(client._url, operation.operation_id)) for _ in range(clients)]
             done = await trained(client, operation)
             complete += sum(await asyncio.gather(*followers))
             assert done.result is not None
@@ -264,19 +273,22 @@ def main(*, pairs: int = 12) -> None:
     found: dict[str, Any] = {"cores": len(CORES), "epochs": EPOCHS}
     with tempfile.TemporaryDirectory() as folder:
         home = make_home(Path(folder) / "home")
-        for isolation in ("process", "thread"):
-            found[isolation] = asyncio.run(against_direct(home, isolation, pairs, 20))
-        found["streams"] = asyncio.run(streams(home, 200, max(pairs // 2, 3)))
-        found["cancel"] = asyncio.run(cancels(home, 3 * pairs))
-        found["list_of_10000"] = asyncio.run(lists(home, 10_000))
+        for name, part in (
+            ("process", partial(against_direct, home, "process", pairs, 20)),
+            ("thread", partial(against_direct, home, "thread", max(pairs // 2, 3), 20)),
+            ("streams", partial(streams, home, 200, max(pairs // 2, 3))),
+            ("cancel", partial(cancels, home, 3 * pairs)),
+            ("list_of_10000", partial(lists, home, 10_000)),
+        ):
+            found[name] = asyncio.run(part())
+            RESULTS.mkdir(exist_ok=True)
+            (RESULTS / "service.json").write_text(json.dumps(found, indent=2), encoding="utf-8")
     table = Table(title="service")
     for column in ("what", "figure"):
         table.add_column(column)
     for name, value in _flat(found):
         table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
     Console().print(table)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "service.json").write_text(json.dumps(found, indent=2), encoding="utf-8")
 
 
 def _flat(values: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:

@@ -17,6 +17,8 @@ from ktrdr.logs import get_logger
 
 _log = get_logger("server")
 _STREAM_SECONDS = 2
+_IDLE_SECONDS = 75
+"""Longer than clients keep a connection that they don't use: who closes first must not be the server."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +122,7 @@ def _config(app: FastAPI, address: Address) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         lifespan="off",
+        timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=_STREAM_SECONDS,
         ssl_certfile=address.tls_cert,
         ssl_keyfile=address.tls_key,
