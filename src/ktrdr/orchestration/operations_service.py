@@ -147,7 +147,7 @@ class OperationsService:
         """failed or cancelled → queued, in this process, as the next attempt."""
         operation = await self._store.retry(operation_id)
         if operation is None:
-            found = await self.get(operation_id)
+            found = await self._stored(operation_id)
             raise Conflict(f"operation {operation_id} is {found.status}: only failed or cancelled ones can be retried")
         self._unrecorded.pop(operation_id, None)
         _log.info("operation queued again", operation_id=operation_id, attempt=operation.attempt)
@@ -176,10 +176,11 @@ class OperationsService:
         return operation
 
     async def get(self, operation_id: str) -> Operation:
-        """The operation now; the newest progress is there at once where it runs in this process."""
-        operation = await self._store.get(operation_id)
-        if operation is None:
-            raise OperationNotFound(f"there is no operation {operation_id}: list the operations to see their ids")
+        """The operation now. One that runs in this process is told from memory: its readers wait for no disk."""
+        run = self._live.get(operation_id)
+        if run is not None:
+            return run.view
+        operation = await self._stored(operation_id)
         if operation.status is OperationStatus.QUEUED:
             position = (await self._store.queue_positions()).get(operation_id)
             return operation.model_copy(update={"queue_position": position})
@@ -237,10 +238,13 @@ class OperationsService:
         self._live.clear()
 
     async def _now(self, operation_id: str) -> Operation:
-        run = self._live.get(operation_id)
-        if run is not None:
-            return run.view
         return self._unrecorded.get(operation_id) or await self.get(operation_id)
+
+    async def _stored(self, operation_id: str) -> Operation:
+        operation = await self._store.get(operation_id)
+        if operation is None:
+            raise OperationNotFound(f"there is no operation {operation_id}: list the operations to see their ids")
+        return operation
 
     def _newest(self, operation: Operation) -> Operation:
         unrecorded = self._unrecorded.get(operation.operation_id)
@@ -277,7 +281,7 @@ class OperationsService:
             operation = await self._store.change(operation_id, allowed=allowed, attempt=attempt, **values)
         except StorageFailed as error:
             _log.error("the end of the operation cannot be stored", status=status.value, error=str(error))
-            before = run.view if run is not None else await self.get(operation_id)
+            before = await self.get(operation_id)
             if before.attempt != attempt or before.status not in allowed:
                 raise
             operation = self._unrecorded[operation_id] = _not_stored(before, error, values)
@@ -290,14 +294,14 @@ class OperationsService:
         return operation
 
     async def _cancelled_before(self, operation_id: str) -> Operation:
-        operation = await self.get(operation_id)
+        operation = await self._stored(operation_id)
         if operation.status in (OperationStatus.CANCELLING, OperationStatus.CANCELLED):
             return operation
         raise Conflict(f"operation {operation_id} is {operation.status} and cannot be cancelled any more")
 
     async def _explain(self, operation_id: str, attempt: int, wanted: str) -> None:
         """Say why nothing was changed: quietly for a stale attempt, else by the error."""
-        operation = await self.get(operation_id)
+        operation = await self._stored(operation_id)
         if operation.attempt == attempt:
             raise Conflict(f"operation {operation_id} is {operation.status} and cannot become {wanted}")
         _log.warning("a stale attempt changed nothing", operation_id=operation_id, attempt=attempt, wanted=wanted)
