@@ -146,6 +146,31 @@ class ModeUnavailable(KtrdrError):
     status = 409
 
 
+class NotPlaced(KtrdrError):
+    """The host that was chosen does not take the training now: its slots are full, or nobody is there."""
+
+    code = "not_placed"
+    status = 503
+
+
+class SessionNotFound(NotFound):
+    """The host knows no session of that id."""
+
+    code = "session_not_found"
+
+
+class TransferCorrupt(InvalidRequest):
+    """What arrived is not what was sent: sent again it may be right."""
+
+    code = "transfer_corrupt"
+
+
+class WrongModel(InvalidRequest):
+    """What arrived is whole, but no model of the strategy that was to be trained: sent again it stays wrong."""
+
+    code = "wrong_model"
+
+
 class TrainingFailed(KtrdrError):
     """Training ran and produced no usable model (a loss that is not a number, for one)."""
 

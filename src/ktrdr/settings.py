@@ -3,10 +3,10 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ktrdr.errors import InvalidSettings
@@ -24,8 +24,10 @@ class Settings(BaseSettings):
     data_dir: Path | None = Field(default=None, description="bars (default: data/ in home)")
     models_dir: Path | None = Field(default=None, description="models (default: models/ in home)")
     database_url: str | None = Field(default=None, description="operations (default: SQLite in .ktrdr/ in home)")
-    training_default_mode: Literal["auto", "local"] = Field(
-        default="auto", description="execution mode when a request names none"
+    training_default_mode: Literal["auto", "local", "host"] = Field(
+        default="auto",
+        validation_alias=AliasChoices("KTRDR_TRAINING_DEFAULT_MODE", "TRAINING_DEFAULT_MODE", "training_default_mode"),
+        description="execution mode when a request names none (also TRAINING_DEFAULT_MODE, its older name)",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="hardware to train on")
     threads: int | None = Field(
@@ -60,6 +62,34 @@ class Settings(BaseSettings):
     server: str | None = Field(default=None, description="URL of the server that commands talk to (default: none)")
     api_key: SecretStr | None = Field(default=None, description="API key that commands send to the server")
     ca_file: Path | None = Field(default=None, description="certificates (PEM) that commands trust the server by")
+    hosts: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description='host services to train on, as JSON: `[{"name": "gpu1", "url": "https://gpu1:8100",'
+        ' "price_per_hour": 1.5}]`; `ktrdr hosts add` adds others',
+    )
+    public_url: str | None = Field(
+        default=None, description="where hosts find the server (default: where it listens, if that is loopback)"
+    )
+    host_key: SecretStr | None = Field(default=None, description="the key that a server and its host services share")
+    trusted_network: list[str] = Field(
+        default_factory=list,
+        description="names of machines to which secrets may go over plain HTTP, as a JSON list; loopback always may",
+    )
+    host_check_seconds: float = Field(default=5.0, ge=0, description="how long what a host said of its health holds")
+    host_timeout_seconds: float = Field(default=2.0, gt=0, description="what a check of a host's health waits")
+    host_lost_seconds: float = Field(
+        default=30.0, gt=0, description="silence after which a host that trains is called unreachable"
+    )
+    host_cancel_seconds: float = Field(
+        default=30.0, gt=0, description="what a host has to stop a cancelled training before it is given up"
+    )
+    host_address: str = Field(default="127.0.0.1", description="address that `ktrdr host serve` binds")
+    host_port: int = Field(default=8100, ge=0, le=65535, description="port that `ktrdr host serve` binds")
+    host_slots: int = Field(default=1, ge=1, le=64, description="trainings at a time that a host service takes")
+    callback_origins: list[str] = Field(
+        default=["http://127.0.0.1:8000", "http://localhost:8000"],
+        description="the servers to which a host service sends results, and no others, as a JSON list",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = Field(
         default=None, description="lines to write (default: none from a command, which tells its errors itself)"
     )
@@ -93,6 +123,14 @@ class Settings(BaseSettings):
     @property
     def owners(self) -> Path:
         return self.state / "owners"
+
+    @property
+    def sessions(self) -> Path:
+        return self.state / "sessions"
+
+    @property
+    def fetched_bars(self) -> Path:
+        return self.state / "bars"
 
     @property
     def database(self) -> str:

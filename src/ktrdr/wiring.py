@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ktrdr.execution.model_storage import ModelStorage
     from ktrdr.logs import OperationLogs
     from ktrdr.orchestration.api_keys import ApiKeys
+    from ktrdr.orchestration.host_registry import HostRegistry
     from ktrdr.orchestration.metrics import Metrics
     from ktrdr.orchestration.operation_store import OperationStore
     from ktrdr.orchestration.operations_service import OperationsService
@@ -176,10 +177,12 @@ class Backend:
 async def open_backend(settings: "Settings", stack: AsyncExitStack, role: "Role") -> Backend:
     """Open the database and build the floor on it; `stack` closes what has to be closed, in order."""
     from ktrdr.orchestration.api_keys import ApiKeys
+    from ktrdr.orchestration.default_mode import DefaultMode
     from ktrdr.orchestration.execution_mode_selector import ExecutionModeSelector
     from ktrdr.orchestration.operations_service import OperationsService
     from ktrdr.orchestration.owners import owner_locks
     from ktrdr.orchestration.recovery import Recovery
+    from ktrdr.orchestration.stored_settings import StoredSettings
     from ktrdr.orchestration.training_planner import TrainingPlanner
     from ktrdr.orchestration.training_queue import TrainingQueue, untraced
     from ktrdr.orchestration.training_service import TrainingService
@@ -192,7 +195,9 @@ async def open_backend(settings: "Settings", stack: AsyncExitStack, role: "Role"
     runner = _local_runner(settings, isolation, stack)
     show_every = 1.0 if role == "serve" else 0.1  # many may follow a server, one a command
     operations = OperationsService(store, show_every=show_every, look_every=max(show_every, 0.5))
-    selector = ExecutionModeSelector(default_mode=settings.training_default_mode, local_has_gpu=_has_gpu)
+    modes = DefaultMode(StoredSettings(store.database), settings.training_default_mode)
+    hosts = await _open_hosts(settings, store, stack)
+    selector = ExecutionModeSelector(default_mode=modes, local_has_gpu=_has_gpu, hosts=hosts)
     checkpoints = cast("CheckpointFolder", Late(lambda: build_checkpoints(settings)))
     slots = {"local": settings.local_slots if isolation == "process" else 1}
     metrics = _build_metrics(store) if role == "serve" else None
@@ -213,6 +218,7 @@ async def open_backend(settings: "Settings", stack: AsyncExitStack, role: "Role"
             TrainingPlanner(build_strategies(settings), build_bars(settings), selector),
             queue,
             checkpoints,
+            modes,
             trace_here=tracing.here if tracing else lambda: None,
         ),
         queue=queue,
@@ -229,6 +235,30 @@ async def open_backend(settings: "Settings", stack: AsyncExitStack, role: "Role"
         runner=runner,
         metrics=metrics,
         tracing=tracing,
+    )
+
+
+async def _open_hosts(settings: "Settings", store: "OperationStore", stack: AsyncExitStack) -> "HostRegistry":
+    from pydantic import ValidationError
+
+    from ktrdr.contracts.hosts import HostEntry
+    from ktrdr.errors import InvalidSettings, KtrdrError
+    from ktrdr.execution.runners.host_link import HostLinks
+    from ktrdr.orchestration.host_registry import HostRegistry
+
+    try:
+        configured = [HostEntry.model_validate(host) for host in settings.hosts]
+    except (ValidationError, KtrdrError) as error:
+        raise InvalidSettings(f"KTRDR_HOSTS cannot be used: {' '.join(str(error).split())}") from None
+    links = await stack.enter_async_context(
+        HostLinks(key=settings.host_key, ca_file=settings.ca_file, trusted=settings.trusted_network)
+    )
+    return HostRegistry(
+        store.database,
+        links,
+        configured=configured,
+        timeout=settings.host_timeout_seconds,
+        remember=settings.host_check_seconds,
     )
 
 

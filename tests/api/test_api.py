@@ -256,3 +256,26 @@ def test_ready_means_it(api: TestClient, client: FakeClient) -> None:
     assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "unavailable", "5")
     assert "it is stopping" in answer.json()["detail"]
     assert api.get("/health/live").json() == {"status": "alive"}
+
+
+def test_the_default_mode_is_read_and_changed(api: TestClient, guarded: TestClient) -> None:
+    """A change says what was before, and is for those who run the server."""
+    assert api.get(f"{API}/trainings/config").json()["default_execution_mode"] == "auto"
+    changed = api.put(f"{API}/trainings/config", json={"default_execution_mode": "local"})
+    assert (changed.json()["default_execution_mode"], changed.json()["previous"]) == ("local", "auto")
+    assert api.put(f"{API}/trainings/config", json={"default_execution_mode": "moon"}).status_code == 422
+    headers = {"Authorization": "Bearer train-key"}
+    assert guarded.put(f"{API}/trainings/config", json={}, headers=headers).status_code == 403
+
+
+def test_a_series_is_handed_out_by_its_digest(api: TestClient) -> None:
+    """The file itself, or a problem before anything of it."""
+    answer = api.get(f"{API}/data/EURUSD/1h?digest=d1")
+    assert (answer.content, answer.headers["content-type"]) == (b"PAR1rest", "application/vnd.apache.parquet")
+    other = api.get(f"{API}/data/EURUSD/1h?digest=d2")
+    assert (other.status_code, other.json()["code"]) == (404, "data_not_found")
+
+
+def test_the_schema_of_strategies_is_served(api: TestClient) -> None:
+    """Before any strategy of that name."""
+    assert api.get(f"{API}/strategies/schema").json() == {"title": "KTRDR strategy"}

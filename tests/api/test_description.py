@@ -43,12 +43,12 @@ class Reopened:
             async with open_client(home=self._home) as client:
                 return await getattr(client, name)(*arguments, **options)
 
-        async def watch(operation_id: str) -> object:
+        async def stream(*arguments: object, **options: object) -> object:
             async with open_client(home=self._home) as client:
-                async for state in client.watch(operation_id):
-                    yield state
+                async for part in getattr(client, name)(*arguments, **options):
+                    yield part
 
-        return watch if name == "watch" else call
+        return stream if name in ("watch", "series_file") else call
 
 
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)

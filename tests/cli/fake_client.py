@@ -14,10 +14,11 @@ from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesDetails, Serie
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction, Signal
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus, Progress
 from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
-from ktrdr.contracts.training import Phase, StartTraining, TrainingPlan, TrainingRequest
+from ktrdr.contracts.training import Phase, StartTraining, TrainingConfig, TrainingPlan, TrainingRequest
 from ktrdr.errors import (
     Conflict,
     DataNotFound,
+    InvalidRequest,
     InvalidStrategy,
     ModelNotFound,
     OperationNotFound,
@@ -221,6 +222,23 @@ class FakeClient:
         self.asked["predict"] = asked
         chosen = self.signals[-asked["last"] :] if asked["last"] else self.signals
         return Prediction(model=MODEL, signals=chosen, rows=len(chosen), notices=["seen [before] in training"])
+
+    async def training_config(self) -> TrainingConfig:
+        return TrainingConfig(default_execution_mode="auto", origin="settings")
+
+    async def set_default_mode(self, mode: str) -> TrainingConfig:
+        if mode not in ("auto", "local", "host"):
+            raise InvalidRequest(f"there is no execution mode {mode!r}")
+        return TrainingConfig(default_execution_mode=mode, origin="stored", previous="auto")
+
+    async def strategy_schema(self) -> dict[str, Any]:
+        return {"title": "KTRDR strategy"}
+
+    async def series_file(self, symbol: str, timeframe: str, digest: str) -> AsyncIterator[bytes]:
+        if digest != "d1":
+            raise DataNotFound("other bars are stored")
+        for piece in (b"PAR1", b"rest"):
+            yield piece
 
     async def series(self) -> list[SeriesInfo]:
         return [_series("AAPL", "1d"), _series("EURUSD", "1h")]

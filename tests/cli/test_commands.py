@@ -272,7 +272,7 @@ def test_a_strategy_with_mistakes_is_told_line_by_line(ktrdr: Ktrdr, tmp_path: P
         (("models", "train", "quick", "--timeframes", "7x"), "not a timeframe"),
         (("models", "train", "quick", "--end-date", "2017-02-01"), "import more bars"),
         (("models", "train", "quick", "--start-date", "2031-01-01"), "EURUSD"),
-        (("models", "train", "quick", "--mode", "host"), "--mode local"),
+        (("models", "train", "quick", "--mode", "host", "--require-gpu"), "no host service is registered"),
         (("models", "train", "quick", "--mode", "moon"), "no execution mode"),
         (("models", "train", "quick", "--require-gpu"), "GPU"),
         (("models", "show", "nothing"), "nothing"),

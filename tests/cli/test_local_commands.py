@@ -72,7 +72,7 @@ def test_settings_are_shown_with_where_they_come_from(ktrdr, monkeypatch):
     assert rows["KTRDR_THREADS"] == ("2", ".env")
     assert rows["KTRDR_LOG_LEVEL"] == ("ERROR", "option")
     assert rows["KTRDR_DEVICE"] == ("auto", "default")
-    assert "secret" not in said
+    assert "ktrdr_secret" not in said
     assert "KTRDR_DEVICE" in ktrdr("config", "show")[1]
     monkeypatch.setenv("KTRDR_PORT", "99999")
     code, _, said = ktrdr("config", "show")

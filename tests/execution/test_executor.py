@@ -1,5 +1,7 @@
 """The executor on real bars: twelve steps, the same result every time, no look at the future, nothing half-done."""
 
+import dataclasses
+import io
 import threading
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from ktrdr.execution.data.importing import read_bars
 from ktrdr.execution.data.timeframes import parse_timeframe
 from ktrdr.execution.dataset import Dataset
 from ktrdr.execution.executor import TrainingExecutor
+from ktrdr.execution.files import write_content
 from ktrdr.execution.model_storage import ModelStorage
 from ktrdr.execution.prediction import StoredModelUser
 from ktrdr.execution.strategy.reading import read_strategy, resolved
@@ -55,7 +58,10 @@ class Shelf:
         return bars.rows(slice(int(np.searchsorted(bars.time, first_us or 0)), last))
 
     def save(self, artifact: ModelArtifact) -> str:
-        self.artifact = artifact
+        files = {name: io.BytesIO() for name in artifact.weights}
+        for name, content in artifact.weights.items():
+            write_content(content, files[name])
+        self.artifact = dataclasses.replace(artifact, weights={name: file.getvalue() for name, file in files.items()})
         return "shelf"
 
 

@@ -25,7 +25,9 @@ from ktrdr.errors import (
 )
 from ktrdr.execution.runners.fake import FakeExecutor
 from ktrdr.execution.runners.local import LocalTrainingRunner
+from ktrdr.orchestration.default_mode import DefaultMode
 from ktrdr.orchestration.execution_mode_selector import ExecutionModeSelector
+from ktrdr.orchestration.stored_settings import StoredSettings
 from ktrdr.orchestration.training_planner import TrainingPlanner
 from ktrdr.orchestration.training_queue import TrainingQueue
 from ktrdr.orchestration.training_service import TrainingService
@@ -39,7 +41,7 @@ async def service_with(operations, fakes):
 
     def make(executor, **options):
         queue = TrainingQueue(operations, {"local": LocalTrainingRunner(lambda: executor)}, fakes.saved, **options)
-        service = TrainingService(operations, planner(fakes), queue, fakes.checkpoints)
+        service = TrainingService(operations, planner(fakes), queue, fakes.checkpoints, modes(operations))
         made.append(service)
         return service
 
@@ -48,8 +50,22 @@ async def service_with(operations, fakes):
         await service.aclose()
 
 
+def modes(operations):
+    return DefaultMode(StoredSettings(operations._store.database), "auto")
+
+
+class NoHosts:
+    """A directory without hosts."""
+
+    async def reports(self):
+        return []
+
+
 def planner(fakes):
-    selector = ExecutionModeSelector(default_mode="auto", local_has_gpu=lambda: False)
+    async def default_mode():
+        return "auto"
+
+    selector = ExecutionModeSelector(default_mode=default_mode, local_has_gpu=lambda: False, hosts=NoHosts())
     return TrainingPlanner(fakes.strategies, fakes.bars, selector)
 
 
@@ -123,7 +139,7 @@ async def test_plan(service_with, operations):
             DataNotFound,
             "from 2019-01-01 to the end: those stored go from 2017-01-01 to 2018-01-01",
         ),
-        (DEMO.model_copy(update={"execution_mode": "host"}), ModeUnavailable, "no host service"),
+        (DEMO.model_copy(update={"execution_mode": "host", "require_gpu": True}), ModeUnavailable, "no host service"),
         (DEMO.model_copy(update={"require_gpu": True}), ModeUnavailable, "a GPU is required"),
     ],
 )
@@ -301,7 +317,7 @@ async def test_a_start_that_cannot_be_stored(service_with, operations, monkeypat
 async def test_no_runner_for_the_mode(operations, fakes):
     """A mode that nothing here runs is refused before there is an operation."""
     queue = TrainingQueue(operations, {}, fakes.saved)
-    service = TrainingService(operations, planner(fakes), queue, fakes.checkpoints)
+    service = TrainingService(operations, planner(fakes), queue, fakes.checkpoints, modes(operations))
     with pytest.raises(ModeUnavailable, match="in mode local"):
         await service.start_training(DEMO)
 

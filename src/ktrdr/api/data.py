@@ -2,11 +2,13 @@
 
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, File, Form, Query, UploadFile
+from fastapi.responses import StreamingResponse
 
 from ktrdr.api.problems import answers
 from ktrdr.api.shared import READ, TRAIN, Service
@@ -23,10 +25,30 @@ async def list_series(client: Service) -> list[SeriesInfo]:
     return await client.series()
 
 
-@router.get("/{symbol}/{timeframe}", responses=answers(404), dependencies=[READ])
-async def read_series(symbol: str, timeframe: str, client: Service) -> SeriesDetails:
-    """A series with its first and last bars."""
-    return await client.describe_series(symbol, timeframe)
+@router.get(
+    "/{symbol}/{timeframe}",
+    response_model=SeriesDetails,
+    responses={
+        200: {"description": "The series, or its file", "content": {"application/vnd.apache.parquet": {}}},
+        **answers(404),
+    },
+    dependencies=[READ],
+)
+async def read_series(
+    symbol: str, timeframe: str, client: Service, digest: Annotated[str | None, Query(max_length=128)] = None
+) -> SeriesDetails | StreamingResponse:
+    """A series with its first and last bars; with the `digest` of its bars, the Parquet file that has just these."""
+    if digest is None:
+        return await client.describe_series(symbol, timeframe)
+    pieces = client.series_file(symbol, timeframe, digest)
+    first = await anext(pieces)  # whatever is wrong is told before the answer begins
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return StreamingResponse(whole(), media_type="application/vnd.apache.parquet")
 
 
 @router.get("/{symbol}/{timeframe}/check", responses=answers(404), dependencies=[READ])

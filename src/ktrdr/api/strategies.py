@@ -1,5 +1,7 @@
 """`/strategies`: list, show and validate."""
 
+from typing import Any
+
 from fastapi import APIRouter
 from pydantic import Field
 
@@ -21,6 +23,12 @@ class StrategyText(Body):
 async def list_strategies(client: Service) -> list[StrategySummary]:
     """The strategy files of the server; one that cannot be read says why."""
     return await client.strategies()
+
+
+@router.get("/schema", responses=answers(), dependencies=[READ])
+async def read_schema(client: Service) -> dict[str, Any]:
+    """The JSON Schema of strategy files, for editors."""
+    return await client.strategy_schema()
 
 
 @router.get("/{name}", responses=answers(404, 409), dependencies=[READ])

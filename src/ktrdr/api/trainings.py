@@ -6,10 +6,10 @@ from fastapi import APIRouter, Header, Response
 from pydantic import Field
 
 from ktrdr.api.problems import answers
-from ktrdr.api.shared import READ, TRAIN, Body, Instant, Names, Service
+from ktrdr.api.shared import ADMIN, READ, TRAIN, Body, Instant, Names, Service
 from ktrdr.contracts.operations import Operation
 from ktrdr.contracts.strategies import StrategyOverrides
-from ktrdr.contracts.training import StartTraining, TrainingPlan
+from ktrdr.contracts.training import StartTraining, TrainingConfig, TrainingPlan
 from ktrdr.errors import Conflict
 
 router = APIRouter(prefix="/trainings", tags=["trainings"])
@@ -28,6 +28,7 @@ class TrainingStart(Body):
     seed: int | None = Field(default=None, ge=0, lt=2**63, examples=[42])
     execution_mode: str | None = Field(default=None, max_length=20, examples=["auto"])
     require_gpu: bool = False
+    queue_if_unavailable: bool = Field(default=False, description="wait for a GPU instead of being refused")
     priority: int = Field(default=0, ge=-100, le=100, description="higher runs first")
 
     def wanted(self, idempotency_key: str | None = None) -> StartTraining:
@@ -37,7 +38,7 @@ class TrainingStart(Body):
             strategy_text=self.strategy,
             overrides=StrategyOverrides.model_validate(self.model_dump(include=set(StrategyOverrides.model_fields))),
             idempotency_key=idempotency_key,
-            **self.model_dump(include={"source", "execution_mode", "require_gpu", "priority"}),
+            **self.model_dump(include={"source", "execution_mode", "require_gpu", "queue_if_unavailable", "priority"}),
         )
 
 
@@ -83,6 +84,24 @@ async def start_training(
 async def plan_training(body: TrainingStart, client: Service) -> TrainingPlan:
     """What a training would do; nothing is started."""
     return await client.plan_training(body.wanted())
+
+
+class ConfigChange(Body):
+    """What is to hold from now on."""
+
+    default_execution_mode: str = Field(max_length=20, examples=["auto"])
+
+
+@router.get("/config", responses=answers(), dependencies=[READ])
+async def read_config(client: Service) -> TrainingConfig:
+    """The execution mode of trainings that name none."""
+    return await client.training_config()
+
+
+@router.put("/config", responses=answers(), dependencies=[ADMIN])
+async def change_config(body: ConfigChange, client: Service) -> TrainingConfig:
+    """Choose another one; it is stored, and wins over the environment."""
+    return await client.set_default_mode(body.default_execution_mode)
 
 
 @router.get("/{operation_id}/performance", responses=answers(404, 409), dependencies=[READ])

@@ -15,7 +15,7 @@ from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus, OperationSummary
 from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
-from ktrdr.contracts.training import StartTraining, TrainingPlan
+from ktrdr.contracts.training import StartTraining, TrainingConfig, TrainingPlan
 from ktrdr.errors import DataNotFound, InternalError, InvalidName, InvalidSettings, StorageFailed, Unavailable, restore
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -62,6 +62,12 @@ class HttpClient:
         started = await self._ask("POST", "/trainings/start", json=_start(wanted), headers=headers)
         return _read(Operation, started["operation"])
 
+    async def training_config(self) -> TrainingConfig:
+        return _read(TrainingConfig, await self._ask("GET", "/trainings/config"))
+
+    async def set_default_mode(self, mode: str) -> TrainingConfig:
+        return _read(TrainingConfig, await self._ask("PUT", "/trainings/config", json={"default_execution_mode": mode}))
+
     async def watch(self, operation_id: str) -> AsyncIterator[Operation]:
         operation = await self.operation(operation_id)
         yield operation
@@ -107,6 +113,10 @@ class HttpClient:
     async def strategies(self) -> list[StrategySummary]:
         return _list(StrategySummary, await self._ask("GET", "/strategies"))
 
+    async def strategy_schema(self) -> dict[str, Any]:
+        schema: dict[str, Any] = await self._ask("GET", "/strategies/schema")
+        return schema
+
     async def strategy(self, name: str) -> StrategyDetails:
         return _read(StrategyDetails, await self._ask("GET", f"/strategies/{_part('strategy', name)}"))
 
@@ -142,15 +152,22 @@ class HttpClient:
         return _list(SeriesInfo, await self._ask("GET", "/data"))
 
     async def describe_series(self, symbol: str, timeframe: str) -> SeriesDetails:
-        return _read(
-            SeriesDetails, await self._ask("GET", f"/data/{_part('symbol', symbol)}/{_part('timeframe', timeframe)}")
-        )
+        return _read(SeriesDetails, await self._ask("GET", _series(symbol, timeframe)))
 
     async def check_series(self, symbol: str, timeframe: str) -> CheckReport:
-        return _read(
-            CheckReport,
-            await self._ask("GET", f"/data/{_part('symbol', symbol)}/{_part('timeframe', timeframe)}/check"),
-        )
+        return _read(CheckReport, await self._ask("GET", f"{_series(symbol, timeframe)}/check"))
+
+    async def series_file(self, symbol: str, timeframe: str, digest: str) -> AsyncIterator[bytes]:
+        try:
+            path, params = _series(symbol, timeframe), {"digest": digest}
+            async with self._http.stream("GET", path, params=params) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise self._failure(response)
+                async for piece in response.aiter_bytes():
+                    yield piece
+        except httpx2.TransportError as error:
+            raise self._unreachable(error) from None
 
     async def import_bars(
         self,

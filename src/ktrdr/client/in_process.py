@@ -10,7 +10,7 @@ from ktrdr.contracts.bars import BarRepository, CheckReport, SeriesDetails, Seri
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, ModelRepository, ModelUser, Prediction
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus
 from ktrdr.contracts.strategies import StrategyDetails, StrategyRepository, StrategySummary
-from ktrdr.contracts.training import StartTraining, TrainingPlan
+from ktrdr.contracts.training import StartTraining, TrainingConfig, TrainingPlan
 from ktrdr.logs import OperationLogs
 from ktrdr.orchestration.operations_service import OperationsService
 from ktrdr.orchestration.training_service import TrainingService
@@ -64,6 +64,17 @@ class InProcessClient:
     async def start_training(self, wanted: StartTraining) -> Operation:
         training, _ = await self._services()
         return await training.start_training(wanted)
+
+    async def training_config(self) -> TrainingConfig:
+        training, _ = await self._services()
+        return await training.config()
+
+    async def set_default_mode(self, mode: str) -> TrainingConfig:
+        training, _ = await self._services()
+        return await training.set_default_mode(mode)
+
+    async def strategy_schema(self) -> dict[str, Any]:
+        return await asyncio.to_thread(lambda: self._strategies.schema())  # noqa: PLW0108
 
     async def watch(self, operation_id: str) -> AsyncIterator[Operation]:
         _, operations = await self._services()
@@ -124,6 +135,12 @@ class InProcessClient:
         return await asyncio.to_thread(
             lambda: self._model_user.predict(name, symbols=symbols, start=start, end=end, last=last)
         )
+
+    async def series_file(self, symbol: str, timeframe: str, digest: str) -> AsyncIterator[bytes]:
+        path = await asyncio.to_thread(lambda: self._bars.file(symbol, timeframe, digest))
+        with await asyncio.to_thread(path.open, "rb") as file:
+            while piece := await asyncio.to_thread(file.read, 1 << 20):
+                yield piece
 
     async def series(self) -> list[SeriesInfo]:
         return await asyncio.to_thread(lambda: self._bars.series())  # noqa: PLW0108

@@ -9,7 +9,7 @@ from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus
 from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
-from ktrdr.contracts.training import StartTraining, TrainingPlan
+from ktrdr.contracts.training import StartTraining, TrainingConfig, TrainingPlan
 
 
 class Client(Protocol):
@@ -58,6 +58,16 @@ class Client(Protocol):
     async def predict(
         self, name: str, *, symbols: list[str] | None, start: datetime | None, end: datetime | None, last: int | None
     ) -> Prediction: ...
+
+    async def training_config(self) -> TrainingConfig: ...
+
+    async def set_default_mode(self, mode: str) -> TrainingConfig: ...
+
+    async def strategy_schema(self) -> dict[str, Any]:
+        """The JSON Schema of strategy files, for editors."""
+
+    def series_file(self, symbol: str, timeframe: str, digest: str) -> AsyncIterator[bytes]:
+        """The file of a stored series (Parquet) in pieces, if its bars have that digest; else DataNotFound."""
 
     async def series(self) -> list[SeriesInfo]: ...
 

@@ -68,6 +68,9 @@ class BarRepository(Protocol):
 
     def details(self, symbol: str, timeframe: str, rows: int = 5) -> SeriesDetails: ...
 
+    def file(self, symbol: str, timeframe: str, digest: str) -> Path:
+        """The file of the stored series, if its bars have that digest; else DataNotFound."""
+
     def count(self, symbol: str, timeframe: str, start: datetime | None, end: datetime | None) -> int:
         """Bars stored in [start, end)."""
 

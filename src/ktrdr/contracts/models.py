@@ -1,23 +1,31 @@
 """Trained models as the upper floors see them: records, predictions and evaluations, never tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from ktrdr.contracts.training import TrainingRequest, TrainingResult
 from ktrdr.contracts.values import Value
 
+Content = bytes | Callable[[BinaryIO], object]
+"""What a file is to hold: its bytes, or what writes them, piece by piece, into the file that it is handed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelArtifact:
-    """A trained model ready to be stored: bytes for the weights, plain values for everything a person may read."""
+    """A trained model ready to be stored: files for the weights, plain values for everything a person may read.
+
+    `context` is what `model_full.pt` has beside the state dict of `model.pt`: a sink that sends the model elsewhere
+    sends these two.
+    """
 
     operation_id: str
     strategy_name: str
     symbols: tuple[str, ...]
     base_timeframe: str
-    weights: Mapping[str, bytes]
+    weights: Mapping[str, Content]
+    context: Content = b""
     documents: Mapping[str, Mapping[str, Any]]
 
 

@@ -38,7 +38,7 @@ class Progress(Value):
 
 class OperationSummary(Value):
     """What a list says of an operation. `revision` grows by one with each change; `queue_position` is 1 for the next
-    to run and None once it has left the queue."""
+    to run and None once it has left the queue; `host` is the host service that trains it, in mode host."""
 
     operation_id: str
     type: str = "training"
@@ -49,6 +49,7 @@ class OperationSummary(Value):
     priority: int = 0
     queue_position: int | None = None
     execution_mode: str
+    host: str | None = None
     progress: Progress | None = None
     error: dict[str, Any] | None = None
     created_at: datetime

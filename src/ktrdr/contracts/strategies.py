@@ -53,6 +53,9 @@ class StrategyDetails(Value):
 class StrategyRepository(Protocol):
     """The strategy files of a folder. Raises StrategyNotFound and InvalidStrategy."""
 
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of strategy files, for editors."""
+
     def summaries(self) -> list[StrategySummary]: ...
 
     def read(self, name: str, overrides: StrategyOverrides | None = None) -> StrategyDetails:

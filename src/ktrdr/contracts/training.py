@@ -61,7 +61,8 @@ class StartTraining(Value):
     Of two in the queue the one with the higher `priority` runs first. The same `idempotency_key` twice is the same
     training, not a second one.
 
-    `source` is what messages call a strategy given as text. No `execution_mode`: the system's default decides.
+    `source` is what messages call a strategy given as text. No `execution_mode`: the system's default decides. A
+    training that requires a GPU waits for one with `queue_if_unavailable`; else it is refused when there is none.
     """
 
     strategy_name: str | None = None
@@ -70,6 +71,7 @@ class StartTraining(Value):
     overrides: StrategyOverrides = StrategyOverrides()
     execution_mode: str | None = None
     require_gpu: bool = False
+    queue_if_unavailable: bool = False
     priority: int = Field(default=0, ge=-100, le=100)
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=255)
 
@@ -84,14 +86,18 @@ class TrainingRequest(Value):
     """One training, complete: whoever runs it needs nothing else but bars.
 
     `strategy` is the strategy as resolved: defaults filled in, overrides of symbols, timeframes, dates and seed
-    applied. Dates are UTC and half open, [start, end). `trace_parent` is the span that asked for it (W3C).
+    applied. Dates are UTC and half open, [start, end). `requested_mode` is what the caller asked for, `execution_mode`
+    and `host` are where it was placed. `trace_parent` is the span that asked for it (W3C).
     """
 
     operation_id: str
     strategy_name: str
     strategy: dict[str, Any]
+    requested_mode: str | None = None
     execution_mode: str = "auto"
+    host: str | None = None
     require_gpu: bool = False
+    queue_if_unavailable: bool = False
     attempt: int = Field(default=1, ge=1)
     trace_parent: str | None = None
 
@@ -170,6 +176,15 @@ class CheckpointStore(Protocol):
 
     def discard(self, operation_id: str) -> None:
         """Forget the checkpoint of that operation, if it has one."""
+
+
+class TrainingConfig(Value):
+    """What holds for trainings that say nothing else; `origin` is settings or stored. `previous` was in force before
+    a change."""
+
+    default_execution_mode: str
+    origin: str
+    previous: str | None = None
 
 
 class TrainingPlan(Value):

@@ -5,6 +5,7 @@ Only tensors and plain values are written, and they are read with `weights_only=
 
 import io
 import json
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from ktrdr.contracts.models import Content
 from ktrdr.errors import ModelCorrupt
 from ktrdr.execution.baselines import Baselines
 from ktrdr.execution.evaluation import Evaluation, Judge
@@ -24,6 +27,8 @@ from ktrdr.execution.strategy.grammar import Strategy
 from ktrdr.execution.strategy.reading import resolved, restore_strategy
 
 FORMAT = "ktrdr-model/1"
+UNREADABLE = (KeyError, ValueError, RuntimeError, TypeError, AttributeError, EOFError, pickle.UnpicklingError)
+"""What reading a model raises that is none, or another one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,45 +80,57 @@ def trained_model(
     )
 
 
-def state_bytes(model: Classifier) -> bytes:
-    """`model.pt`: the state dict on the CPU; equal weights give equal bytes."""
-    return _saved({name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()})
+def writers(trained: TrainedModel) -> tuple[dict[str, Content], Content]:
+    """What writes `model.pt` and `model_full.pt`, and the context: all that the latter has beside the state dict.
 
-
-def full_bytes(trained: TrainedModel) -> bytes:
-    """`model_full.pt`."""
+    The state dict is the CPU's; equal weights give equal bytes.
+    """
     state = {name: tensor.detach().cpu().clone() for name, tensor in trained.model.state_dict().items()}
-    return _saved(
-        {
-            "format": FORMAT,
-            "state_dict": state,
-            "strategy": json.dumps(resolved(trained.strategy)),
-            "feature_names": trained.strategy.feature_names,
-            "class_weights": torch.from_numpy(trained.judge.class_weights),
-            "baselines": {name: torch.from_numpy(value) for name, value in vars(trained.judge.baselines).items()},
-            "test": {name: torch.from_numpy(value) for name, value in vars(trained.test).items()},
-            "firsts": {symbol: dict(stamps) for symbol, stamps in trained.firsts.items()},
-            "lasts": {symbol: dict(stamps) for symbol, stamps in trained.lasts.items()},
-            "validation_from": trained.validation_from,
-            "test_from": trained.test_from,
-            "data_digest": trained.data_digest,
-        }
-    )
+    return file_writers(state, _context(trained))
+
+
+def file_writers(state: Mapping[str, Tensor], context: Mapping[str, Any]) -> tuple[dict[str, Content], Content]:
+    """As `writers`, of a state dict and a context that are at hand."""
+    full = {"format": FORMAT, "state_dict": dict(state), **context}
+    files: dict[str, Content] = {"model.pt": _writer(dict(state)), "model_full.pt": _writer(full)}
+    return files, _writer(dict(context))
+
+
+def _context(trained: TrainedModel) -> dict[str, Any]:
+    return {
+        "strategy": json.dumps(resolved(trained.strategy)),
+        "feature_names": trained.strategy.feature_names,
+        "class_weights": torch.from_numpy(trained.judge.class_weights),
+        "baselines": {name: torch.from_numpy(value) for name, value in vars(trained.judge.baselines).items()},
+        "test": {name: torch.from_numpy(value) for name, value in vars(trained.test).items()},
+        "firsts": {symbol: dict(stamps) for symbol, stamps in trained.firsts.items()},
+        "lasts": {symbol: dict(stamps) for symbol, stamps in trained.lasts.items()},
+        "validation_from": trained.validation_from,
+        "test_from": trained.test_from,
+        "data_digest": trained.data_digest,
+    }
 
 
 def restore(content: bytes, name: str) -> TrainedModel:
-    """The model that `full_bytes` wrote, strictly loaded; raises ModelCorrupt when it is none."""
+    """The model that `model_full.pt` holds, strictly loaded; raises ModelCorrupt when it is none."""
     try:
         written: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        strategy = restore_strategy(json.loads(written["strategy"]))
-        model = strategy.model.build(
-            len(strategy.feature_names), len(strategy.training.labels.classes), torch_generator(0, "weights")
-        )
-        model.load_state_dict(written["state_dict"], strict=True)
         if written["format"] != FORMAT:
             raise ValueError(written["format"])
-    except (KeyError, ValueError, RuntimeError, TypeError, EOFError) as error:
+        return rebuilt(written)
+    except UNREADABLE as error:
         raise ModelCorrupt(f"the model {name} cannot be rebuilt ({type(error).__name__}): train it again") from None
+
+
+def rebuilt(written: Mapping[str, Any]) -> TrainedModel:
+    """The trained model of a state dict and a context, strictly loaded, its tensors where they are. Raises one of
+    UNREADABLE."""
+    strategy = restore_strategy(json.loads(written["strategy"]))
+    model = outline(strategy)
+    kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
+    model.load_state_dict(written["state_dict"], strict=True, assign=True)
+    if kinds != {name: tensor.dtype for name, tensor in model.state_dict().items()}:
+        raise TypeError("the weights are of another kind of number")
     return TrainedModel(
         model=model.eval(),
         strategy=strategy,
@@ -132,7 +149,13 @@ def restore(content: bytes, name: str) -> TrainedModel:
     )
 
 
-def _saved(value: object) -> bytes:
-    buffer = io.BytesIO()  # a file's name would become part of the bytes
-    torch.save(value, buffer)
-    return buffer.getvalue()
+def outline(strategy: Strategy) -> Classifier:
+    """The model that the strategy describes, without memory for its weights: names, shapes and kinds of number."""
+    with torch.device("meta"):
+        return strategy.model.build(
+            len(strategy.feature_names), len(strategy.training.labels.classes), torch_generator(0, "weights")
+        )
+
+
+def _writer(value: object) -> Content:
+    return lambda file: torch.save(value, file)  # to a file object: a path's name would become part of the bytes

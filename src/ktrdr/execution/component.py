@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, Strict, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, Strict, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 Int = Annotated[int, Strict()]
 """A whole number: neither `true` nor `"14"`."""
@@ -51,6 +52,19 @@ class Section(BaseModel):
         alias = cls.model_fields[name].validation_alias
         choices = [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
         return tuple(dict.fromkeys([name, *choices]))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema of a file's section: every key that it may use, in every spelling."""
+        schema = handler.resolve_ref_schema(handler(core))
+        properties = schema.setdefault("properties", {})
+        for name in cls.model_fields:
+            for spelling in cls.spellings(name):
+                properties.setdefault(spelling, properties.get(name, {}))
+        for key in cls.known_keys():
+            properties.setdefault(key, {})
+        schema["required"] = [name for name in schema.get("required", []) if len(cls.spellings(name)) == 1]
+        return schema
 
     @classmethod
     def known_keys(cls) -> list[str]:

@@ -2,12 +2,15 @@
 
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
+from ktrdr.contracts.models import Content
 from ktrdr.errors import StorageFailed
 
 _REASONS = {
@@ -32,12 +35,46 @@ def storage_failures(action: str, folder: Path) -> Iterator[None]:
         raise StorageFailed(f"cannot {action} in {folder}: {reason}") from error
 
 
-def write_synced(path: Path, content: bytes) -> None:
-    """Write `content` to `path` and wait until the disk has it. Not atomic: write to a hidden place, then rename."""
+class Digesting:
+    """A file to write to that knows the sha256 and the size of what went through it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+
+    def write(self, content: bytes) -> int:
+        self._sha256.update(content)
+        self.size += len(content)
+        return self._file.write(content)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    @property
+    def sha256(self) -> str:
+        """The digest so far, in hexadecimal."""
+        return self._sha256.hexdigest()
+
+
+def write_content(content: Content, file: BinaryIO) -> Digesting:
+    """Write it there; its digest and size."""
+    digesting = Digesting(file)
+    if isinstance(content, bytes | bytearray | memoryview):
+        digesting.write(bytes(content))
+    else:
+        content(cast("BinaryIO", digesting))
+    return digesting
+
+
+def write_synced(path: Path, content: Content) -> Digesting:
+    """Write `content` to `path` and wait until the disk has it; its digest and size. Not atomic: write to a hidden
+    place, then rename."""
     with path.open("wb") as file:
-        file.write(content)
+        written = write_content(content, file)
         file.flush()
         os.fsync(file.fileno())
+    return written
 
 
 def fsync_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ConfigDict
 
-from ktrdr.contracts.models import ModelArtifact, ModelDetails
+from ktrdr.contracts.models import Content, ModelArtifact, ModelDetails
 from ktrdr.contracts.training import TrainingResult
 from ktrdr.contracts.values import Value
 from ktrdr.execution.model_names import Version
@@ -45,8 +45,8 @@ class Metadata(Value):
     files: dict[str, StoredFile]
 
 
-def encode_artifact(artifact: ModelArtifact) -> dict[str, bytes]:
-    """Every file of the artifact but `metadata.json`, by name.
+def encode_artifact(artifact: ModelArtifact) -> dict[str, Content]:
+    """What goes into every file of the artifact but `metadata.json`, by name.
 
     Raises ValueError when a file is missing or unknown and TypeError for a value that JSON has no place for
     (a NumPy scalar, for one): bugs of whoever made the artifact.
@@ -56,12 +56,12 @@ def encode_artifact(artifact: ModelArtifact) -> dict[str, bytes]:
             f"an artifact has the weights {', '.join(WEIGHTS)} and the documents {', '.join(DOCUMENTS)}, metadata; "
             f"this one has {', '.join([*artifact.weights, *artifact.documents])}"
         )
-    weights = {name: bytes(artifact.weights[name]) for name in WEIGHTS}
+    weights = {name: artifact.weights[name] for name in WEIGHTS}
     return weights | {f"{name}.json": encode_json(artifact.documents[name], name) for name in DOCUMENTS}
 
 
 def encode_metadata(
-    artifact: ModelArtifact, contents: Mapping[str, bytes], version: Version, created_at: datetime
+    artifact: ModelArtifact, files: Mapping[str, StoredFile], version: Version, created_at: datetime
 ) -> bytes:
     """`metadata.json`: what the artifact says of itself, then what the storage knows, which wins."""
     stored = Metadata(
@@ -72,7 +72,7 @@ def encode_metadata(
         base_timeframe=artifact.base_timeframe,
         operation_id=artifact.operation_id,
         created_at=created_at,
-        files={name: StoredFile(sha256=sha256(content), size=len(content)) for name, content in contents.items()},
+        files=dict(files),
     ).model_dump(mode="json")
     said = {key: value for key, value in artifact.documents.get("metadata", {}).items() if key not in stored}
     document = {**stored, **said}

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ktrdr.contracts.models import ModelArtifact, ModelDetails, ModelRecord
+from ktrdr.contracts.models import Content, ModelArtifact, ModelDetails, ModelRecord
 from ktrdr.contracts.training import TrainingRequest, TrainingResult
 from ktrdr.errors import ModelCorrupt, ModelNotFound
 from ktrdr.execution.files import (
@@ -24,7 +24,7 @@ from ktrdr.execution.files import (
     write_synced,
 )
 from ktrdr.execution.model_catalog import ModelCatalog
-from ktrdr.execution.model_files import METADATA, encode_artifact, encode_metadata, stored_result
+from ktrdr.execution.model_files import METADATA, StoredFile, encode_artifact, encode_metadata, stored_result
 from ktrdr.execution.model_names import Family, Version, check_strategy_name, family_name
 from ktrdr.execution.model_reader import ModelReader, VerifiedModel
 from ktrdr.logs import get_logger
@@ -169,16 +169,18 @@ class ModelStorage:
                     return version
         return None
 
-    def _store(self, artifact: ModelArtifact, contents: dict[str, bytes], family: Family) -> Version:
+    def _store(self, artifact: ModelArtifact, contents: dict[str, Content], family: Family) -> Version:
         hidden = self._root / family.strategy / family.hidden("saving")
         hidden.mkdir()
+        files = {}
         for name, content in contents.items():
-            write_synced(hidden / name, content)
+            written = write_synced(hidden / name, content)
+            files[name] = StoredFile(sha256=written.sha256, size=written.size)
         taken = self._catalog.of_family(family)
         version = Version(family, taken[-1].number + 1 if taken else 1)
         created_at = datetime.now(UTC)
         while True:
-            write_synced(hidden / METADATA, encode_metadata(artifact, contents, version, created_at))
+            write_synced(hidden / METADATA, encode_metadata(artifact, files, version, created_at))
             fsync_folder(hidden)
             try:
                 hidden.rename(self._place(version))

@@ -15,7 +15,7 @@ import torch
 
 from ktrdr.contracts.models import ModelArtifact
 from ktrdr.contracts.training import TrainingRequest, TrainingResult
-from ktrdr.execution.artifact import TrainedModel, full_bytes, state_bytes
+from ktrdr.execution.artifact import TrainedModel, writers
 from ktrdr.execution.device import device_name, peak_memory
 from ktrdr.execution.epochs import TrainingHistory
 from ktrdr.execution.evaluation import Evaluation
@@ -71,7 +71,7 @@ class Report:
             },
             "features": {
                 "names": self.strategy.feature_names,
-                "columns": _columns(self.strategy),
+                "columns": columns_document(self.strategy),
                 "importance": self.importance,
             },
             "metadata": {
@@ -85,12 +85,14 @@ class Report:
 
 def model_artifact(report: Report, trained: TrainedModel) -> ModelArtifact:
     """The model as the sink takes it."""
+    weights, context = writers(trained)
     return ModelArtifact(
         operation_id=report.request.operation_id,
         strategy_name=report.strategy.name,
         symbols=report.strategy.symbols,
         base_timeframe=report.strategy.base_timeframe,
-        weights={"model.pt": state_bytes(trained.model), "model_full.pt": full_bytes(trained)},
+        weights=weights,
+        context=context,
         documents=report.documents,
     )
 
@@ -196,7 +198,8 @@ def strategy_digest(strategy: Strategy) -> str:
     return hashlib.sha256(json.dumps(resolved(strategy), sort_keys=True).encode()).hexdigest()
 
 
-def _columns(strategy: Strategy) -> list[dict[str, Any]]:
+def columns_document(strategy: Strategy) -> list[dict[str, Any]]:
+    """What `features.json` says of each input."""
     return [
         {
             "name": column.name,

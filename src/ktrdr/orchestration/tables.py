@@ -7,6 +7,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     Index,
     Integer,
     MetaData,
@@ -18,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision of the tables, oldest first: a database at any other was written by a newer program."""
 
 HEAD = REVISIONS[-1]
@@ -69,6 +70,8 @@ operations = Table(
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("idempotency_key", String(255)),
     Column("request_digest", String(64)),
+    Column("host", String(60)),
+    Column("callback_sha256", String(64)),
     Column("progress", Json),
     Column("result", Json),
     Column("error", Json),
@@ -90,6 +93,23 @@ api_keys = Table(
     Column("secret_sha256", String(64), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("revoked_at", UtcDateTime),
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    Column("url", String(300), nullable=False),
+    Column("price_per_hour", Float),
+    Column("added_at", UtcDateTime, nullable=False),
+)
+
+stored_settings = Table(
+    "stored_settings",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    Column("value", Json, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
 )
 
 evaluated_ranges = Table(

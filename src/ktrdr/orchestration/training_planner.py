@@ -27,7 +27,11 @@ class TrainingPlanner:
         """
         details = await asyncio.to_thread(self._read, wanted)
         bars = await asyncio.to_thread(self._count, details)
-        selection = await self._selector.select(wanted.execution_mode, require_gpu=wanted.require_gpu)
+        selection = await self._selector.select(
+            wanted.execution_mode,
+            require_gpu=wanted.require_gpu,
+            queue_if_unavailable=wanted.queue_if_unavailable,
+        )
         training = dict(details.resolved.get("training", {}))
         plan = TrainingPlan(
             strategy_name=details.name,

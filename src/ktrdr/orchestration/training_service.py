@@ -6,9 +6,16 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from ktrdr.contracts.operations import Operation
-from ktrdr.contracts.training import CheckpointStore, StartTraining, TrainingPlan, TrainingRequest
+from ktrdr.contracts.training import (
+    CheckpointStore,
+    StartTraining,
+    TrainingConfig,
+    TrainingPlan,
+    TrainingRequest,
+)
 from ktrdr.errors import Conflict, InvalidRequest, ModeUnavailable
 from ktrdr.logs import get_logger
+from ktrdr.orchestration.default_mode import DefaultMode
 from ktrdr.orchestration.operation_ids import new_operation_id
 from ktrdr.orchestration.operations_service import OperationsService
 from ktrdr.orchestration.training_planner import TrainingPlanner
@@ -29,6 +36,7 @@ class TrainingService:
         planner: TrainingPlanner,
         queue: TrainingQueue,
         checkpoints: CheckpointStore,
+        modes: DefaultMode,
         *,
         trace_here: Callable[[], str | None] = lambda: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -37,6 +45,7 @@ class TrainingService:
         self._planner = planner
         self._queue = queue
         self._checkpoints = checkpoints
+        self._modes = modes
         self._trace_here = trace_here
         self._clock = clock
 
@@ -62,8 +71,10 @@ class TrainingService:
             operation_id=new_operation_id("train", self._clock(), uuid4()),
             strategy_name=strategy.name,
             strategy=strategy.resolved,
+            requested_mode=wanted.execution_mode,
             execution_mode=plan.execution_mode,
             require_gpu=wanted.require_gpu,
+            queue_if_unavailable=wanted.queue_if_unavailable,
             trace_parent=self._trace_here(),
         )
         try:
@@ -93,6 +104,14 @@ class TrainingService:
             self._checkpoints.discard(operation_id)
         self._queue.wake()
         return operation
+
+    async def config(self) -> TrainingConfig:
+        """What holds for trainings that say nothing else."""
+        return await self._modes.config()
+
+    async def set_default_mode(self, mode: str) -> TrainingConfig:
+        """Let trainings that name no mode run in this one from now on. Raises InvalidRequest."""
+        return await self._modes.change(mode)
 
     async def aclose(self) -> None:
         """Cancel every training of this process and wait until each has ended and its state is stored."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesDetails, SeriesInfo
-from ktrdr.errors import DataRefused
+from ktrdr.errors import DataNotFound, DataRefused
 from ktrdr.execution.data.bars import Bars, instant
 from ktrdr.execution.data.checks import check
 from ktrdr.execution.data.importing import read_bars
@@ -40,6 +40,13 @@ class StoredBars:
         bars = self._store.load(symbol, parse_timeframe(timeframe))
         head, tail = bars.rows(slice(0, rows)), bars.rows(slice(max(rows, len(bars) - rows), None))
         return SeriesDetails(series=self.describe(symbol, timeframe), head=_as_values(head), tail=_as_values(tail))
+
+    def file(self, symbol: str, timeframe: str, digest: str) -> Path:
+        frame = parse_timeframe(timeframe)
+        stored = self._store.facts(symbol, frame).digest
+        if stored != digest:
+            raise DataNotFound(f"the {frame.name} bars of {symbol} that are stored have the digest {stored}")
+        return self._store.path(symbol, frame)
 
     def count(self, symbol: str, timeframe: str, start: datetime | None, end: datetime | None) -> int:
         asked = self._store.load(symbol, parse_timeframe(timeframe)).span(start, end)

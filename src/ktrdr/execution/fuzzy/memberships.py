@@ -127,9 +127,8 @@ def _shorthand(written: Any) -> Any:
     return written
 
 
-AnyMembership = Annotated[
-    Annotated[Triangular | Trapezoidal | Gaussian, Field(discriminator="type")], BeforeValidator(_shorthand)
-]
+_Shape = Annotated[Triangular | Trapezoidal | Gaussian, Field(discriminator="type")]
+AnyMembership = Annotated[_Shape, BeforeValidator(_shorthand, json_schema_input_type=_Shape | list[float])]
 """The registry: every membership function there is."""
 
 MEMBERSHIPS: tuple[type[Membership], ...] = (Triangular, Trapezoidal, Gaussian)

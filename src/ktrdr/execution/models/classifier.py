@@ -74,7 +74,8 @@ class Classifier(nn.Module):
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """torch's linear layer with torch's initial distribution, drawn from a generator of our own."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
+    here = torch.get_default_device()  # meta, for a model that only its shapes are wanted of
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs, device=here)  # type: ignore[no-untyped-call]
     bound = 1.0 / math.sqrt(inputs)
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)

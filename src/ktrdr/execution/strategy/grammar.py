@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from ktrdr.execution.component import Section, refusal
 from ktrdr.execution.features.columns import FeatureColumn
@@ -46,12 +46,14 @@ class Strategy(Section):
     """One strategy file, validated: live indicators, memberships, labeler and model."""
 
     name: Annotated[str, BeforeValidator(check_strategy_name)]
-    version: Annotated[Literal["3.0", "3"], BeforeValidator(_version)] = "3.0"
+    version: Annotated[
+        Literal["3.0", "3"], BeforeValidator(_version, json_schema_input_type=Literal["3.0", "3"] | float)
+    ] = "3.0"
     description: str | None = None
     scope: str | None = None
     training_data: TrainingData
     deployment: Deployment | None = None
-    context_data: tuple[()] = ()
+    context_data: Annotated[tuple[()], WithJsonSchema({"type": "array", "maxItems": 0})] = ()
     indicators: Annotated[dict[str, IndicatorSection], Field(min_length=1)]
     fuzzy_sets: dict[str, FuzzySet] = Field(default_factory=dict)
     nn_inputs: Annotated[tuple[Input, ...], Field(min_length=1)]

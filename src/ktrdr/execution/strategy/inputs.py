@@ -3,7 +3,9 @@
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_serializer, model_validator
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, field_validator, model_serializer, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from ktrdr.errors import InvalidRequest
 from ktrdr.execution.component import Int, Section, refusal
@@ -167,6 +169,17 @@ class FuzzySet(Section):
         indicator = {"indicator": written["indicator"]} if "indicator" in written else {}
         return {**indicator, "memberships": memberships}
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Memberships stand beside the key `indicator`."""
+        schema = handler.resolve_ref_schema(handler(core))
+        properties = schema.get("properties", {})
+        if "memberships" in properties:
+            memberships = properties.pop("memberships")
+            schema["additionalProperties"] = memberships["additionalProperties"]
+            schema |= {"required": ["indicator"], "minProperties": 2}
+        return schema
+
     @model_serializer
     def _as_written(self) -> dict[str, Any]:
         shapes = {name: function.model_dump(mode="json") for name, function in self.memberships.items()}
@@ -181,7 +194,7 @@ class Input(Section):
     timeframes: tuple[TimeframeName, ...] | Literal["all"] = "all"
     normalization: Literal["minmax", "zscore", "none"] | None = None
 
-    @field_validator("timeframes", mode="before")
+    @field_validator("timeframes", mode="before", json_schema_input_type=str | list[str])
     @classmethod
     def _one_or_many(cls, written: Any) -> Any:
         return [written] if isinstance(written, str) and written != "all" else written

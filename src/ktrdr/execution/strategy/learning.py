@@ -109,8 +109,12 @@ class Training(Section):
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
     focal_gamma: NotNegative = 2.0
     class_weights: Literal["balanced", "none"] = "balanced"
-    early_stopping: Annotated[EarlyStopping, BeforeValidator(_stopping)] = EarlyStopping(enabled=False)
-    lr_scheduler: Annotated[Scheduler | None, BeforeValidator(_scheduler)] = None
+    early_stopping: Annotated[
+        EarlyStopping, BeforeValidator(_stopping, json_schema_input_type=EarlyStopping | bool)
+    ] = EarlyStopping(enabled=False)
+    lr_scheduler: Annotated[
+        Scheduler | None, BeforeValidator(_scheduler, json_schema_input_type=Scheduler | bool | None)
+    ] = None
     gradient_clip: Positive | None = 1.0
     seed: Annotated[Int, Field(ge=0, lt=2**63)] = 42
     method: str | None = None

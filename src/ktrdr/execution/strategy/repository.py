@@ -23,6 +23,11 @@ class StrategyFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of a file: its keys in every spelling. What sections have to agree on it cannot say."""
+        schema = Strategy.model_json_schema()
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "KTRDR strategy"}
+
     def summaries(self) -> list[StrategySummary]:
         """Every file of the folder, by name; one that cannot be read says why."""
         return sorted((self._summary(path) for path in self._paths()), key=lambda summary: summary.name)

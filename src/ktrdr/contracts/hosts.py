@@ -1,0 +1,188 @@
+"""Host services: which there are and how they do, and what a backend and a host say to each other."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from ktrdr.contracts.training import TrainingRequest
+from ktrdr.contracts.values import Value
+from ktrdr.errors import InvalidRequest
+
+
+class HostEntry(Value):
+    """A host service as the registry has it. `url` is its origin: scheme, name and port, nothing more.
+
+    `price_per_hour` is in the user's own currency; None: nobody counts.
+    """
+
+    name: str = Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    url: str = Field(max_length=300)
+    price_per_hour: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+    @field_validator("url")
+    @classmethod
+    def _is_origin(cls, url: str) -> str:
+        return origin_of(url)
+
+
+class Device(Value):
+    """A piece of hardware that trains. Memory in bytes, where it is known."""
+
+    type: str
+    name: str
+    memory_bytes: int | None = None
+
+
+class HostHealth(Value):
+    """What a host says of itself. `slots` trainings run at a time, `free_slots` of them are free."""
+
+    version: str
+    uptime_seconds: float
+    devices: list[Device]
+    slots: int
+    free_slots: int
+    memory_bytes: int | None = None
+
+    @property
+    def has_gpu(self) -> bool:
+        return any(device.type != "cpu" for device in self.devices)
+
+
+class HostReport(Value):
+    """How a host was found at its last check: its health, or why there is none. `latency_seconds` is the answer's."""
+
+    host: HostEntry
+    origin: str = "registered"
+    checked_at: datetime
+    latency_seconds: float
+    health: HostHealth | None = None
+    error: str | None = None
+
+
+class SessionStatus(StrEnum):
+    """The life of a session: running, (stopping,) then one of the ends; `interrupted` when its host died meanwhile."""
+
+    RUNNING = "running"
+    STOPPING = "stopping"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def active(self) -> bool:
+        return self in (SessionStatus.RUNNING, SessionStatus.STOPPING)
+
+
+class Delivery(StrEnum):
+    """Where the result of a finished session is: on its way, with the backend, refused by it, or kept to be fetched."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    KEPT = "kept"
+
+
+class SeriesNeeded(Value):
+    """Bars that a training reads: the whole stored series, named by the digest of its columns."""
+
+    symbol: str = Field(min_length=1, max_length=100)
+    timeframe: str = Field(min_length=1, max_length=20)
+    digest: str = Field(min_length=1, max_length=128)
+
+
+class SessionStart(Value):
+    """Asks a host for a training. The same `session_id` again is the same session, never a second one.
+
+    The session's id is the operation's. `callback_url` is where the result goes, with `callback_token` as its bearer;
+    without it the result waits to be fetched. `bars_url` is the backend's, for bars that the host lacks. `resume`
+    False forgets the checkpoint of an earlier attempt.
+    """
+
+    session_id: str = Field(min_length=1, max_length=100)
+    request: TrainingRequest
+    series: list[SeriesNeeded] = Field(max_length=10_000)
+    callback_url: str | None = None
+    bars_url: str | None = None
+    callback_token: SecretStr | None = None
+    resume: bool = True
+
+
+class SessionState(Value):
+    """A session as its host tells it. `revision` grows with every change; `progress` is phase, message, details."""
+
+    session_id: str
+    attempt: int
+    status: SessionStatus
+    delivery: Delivery | None = None
+    revision: int = 0
+    progress: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    started_at: datetime
+    ended_at: datetime | None = None
+
+
+class PackedFile(Value):
+    """A file of a result: the sha256 and size of its bytes, and its size once compressed."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size: int = Field(ge=0)
+    compressed_size: int = Field(ge=0)
+
+
+class ResultPayload(Value):
+    """A finished training on the wire. `model_state_dict_b64` and `context_b64` are gzip, then base64; both None when
+    they are too large for JSON: then the backend fetches the files from the host."""
+
+    session_id: str
+    compression: str = "gzip"
+    model_state_dict: PackedFile
+    model_state_dict_b64: str | None = None
+    context: PackedFile
+    context_b64: str | None = None
+    training_metrics: dict[str, Any]
+    test_metrics: dict[str, Any]
+    feature_names: list[str]
+    feature_importance: dict[str, Any]
+    config: dict[str, Any]
+    per_symbol_metrics: dict[str, Any]
+    model_info: dict[str, Any]
+    data_summary: dict[str, Any]
+    resource_usage: dict[str, Any]
+    provenance: dict[str, Any]
+
+
+class HostDirectory(Protocol):
+    """The host services that may be used."""
+
+    async def reports(self) -> list[HostReport]:
+        """Every host with its health, at most a few seconds old; one that does not answer costs no longer than the
+        timeout of a check."""
+
+    async def entry(self, name: str) -> HostEntry:
+        """Raises NotFound."""
+
+
+class SessionBook(Protocol):
+    """Remembers which operation has a session where, across restarts of the backend."""
+
+    async def opened(self, operation_id: str, attempt: int, token_sha256: str) -> None:
+        """Committed on return: from now on a callback with that token is this operation's. Raises Conflict when that
+        attempt is over."""
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL that is an origin and nothing more. Raises InvalidRequest."""
+    try:
+        parts = urlsplit(url.strip().rstrip("/"))
+        port = parts.port
+    except ValueError:
+        raise InvalidRequest(f"{url!r} is no address: write http://host:8100") from None
+    plain = parts.scheme in ("http", "https") and parts.hostname
+    if not plain or parts.path or parts.query or parts.fragment or parts.username is not None:
+        raise InvalidRequest(f"{url!r} is no address of a server: write http://host:8100, and nothing behind it")
+    name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{name}" + (f":{port}" if port else "")
