@@ -1,6 +1,6 @@
 """The base of everything a strategy file can name: a frozen value with checked parameters that does its own work."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, Strict, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -77,6 +77,19 @@ class Component(Section):
 
     A family's discriminated union of its components is its registry, its validator and its JSON Schema in one.
     """
+
+    type_in_any_case: ClassVar[bool] = False
+    """Whether the family's union lowers `type` before it looks."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = super().__get_pydantic_json_schema__(core, handler)
+        if cls.type_in_any_case:
+            named = schema["properties"]["type"]
+            names = named.pop("enum", None) or [named.pop("const")]
+            patterns = "|".join("".join(f"[{c}{c.upper()}]" if c.isalpha() else c for c in name) for name in names)
+            schema["properties"]["type"] = {**named, "anyOf": [{"enum": names}, {"pattern": f"^({patterns})$"}]}
+        return schema
 
     def with_changes(self, **changes: Any) -> Self:
         """The same component with other parameters, validated anew."""

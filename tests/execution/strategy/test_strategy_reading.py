@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -316,3 +318,20 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidRequest, match="UTF-8"):
         StrategyFiles(tmp_path).read_file(tmp_path / "x.yaml")
+
+
+def test_the_schema_that_editors_get_agrees_with_the_reader() -> None:
+    """It takes what the reader takes, in every spelling, and points to a key that the reader refuses."""
+    schema = jsonschema_rs.validator_for(StrategyFiles(ROOT / "strategies").schema())
+    for text in (SMALL, BUNDLED):
+        schema.validate(yaml.safe_load(text))
+        schema.validate(resolved(read(text)))
+    for text in (changed("period: 14", "periods: 14"), changed("type: RSI", "type: RSY"), SMALL + "  epoch: 3\n"):
+        assert problems(text)
+        assert not schema.is_valid(yaml.safe_load(text)), text
+
+
+@pytest.mark.parametrize("deep", ["[" * 20_000, "{a: " * 20_000, "- " * 20_000, "name: " + "[" * 3_000 + "]" * 3_000])
+def test_deep_nesting_is_refused_not_followed(deep: str) -> None:
+    """A text that exhausts a parser is a mistake of its writer like any other."""
+    assert problems(deep)

@@ -18,6 +18,7 @@ from ktrdr.execution.component import Component, Number, refusal
 class Membership(Component):
     """A membership function with its parameters, in the unit of the indicator."""
 
+    type_in_any_case: ClassVar[bool] = True
     parameter_names: ClassVar[tuple[str, ...]]
     parameters: tuple[Number, ...]
 

@@ -24,6 +24,7 @@ class Indicator(Component):
     in force, with its seeds and warm-up, is TA-Lib's.
     """
 
+    type_in_any_case: ClassVar[bool] = True
     outputs: ClassVar[tuple[str, ...]] = ("value",)
     price_scaled: ClassVar[bool] = False
     """Whether values grow with the price, so that they mean different things for different symbols."""

@@ -1,0 +1,62 @@
+"""The client of a server against a real one: the calls that no command makes, and what it says when there is none."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+
+from ktrdr.api.app import create_app
+from ktrdr.client.http import HttpClient
+from ktrdr.errors import DataNotFound, InvalidName, InvalidRequest, Unavailable
+from tests.cli.fake_client import FakeClient
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """A server over a client that keeps everything in memory."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        server = uvicorn.Server(uvicorn.Config(create_app(FakeClient()), log_config=None, lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+async def test_settings_of_the_service_are_read_and_changed(url: str) -> None:
+    """The default mode comes with its origin; one that does not exist is refused with the server's sentence."""
+    async with HttpClient(url) as client:
+        assert (await client.training_config()).default_execution_mode == "auto"
+        changed = await client.set_default_mode("local")
+        assert (changed.default_execution_mode, changed.previous) == ("local", "auto")
+        with pytest.raises(InvalidRequest, match="no execution mode 'odd'"):
+            await client.set_default_mode("odd")
+
+
+async def test_files_come_in_pieces_and_only_the_bars_that_were_named(url: str) -> None:
+    """Another digest is an error before the first byte, not a file with other bars."""
+    async with HttpClient(url) as client:
+        assert b"".join([piece async for piece in client.series_file("EURUSD", "1h", "d1")]) == b"PAR1rest"
+        with pytest.raises(DataNotFound, match="other bars"):
+            await anext(client.series_file("EURUSD", "1h", "d2"))
+        assert (await client.strategy_schema())["title"] == "KTRDR strategy"
+
+
+async def test_names_that_would_lead_elsewhere_are_not_sent(url: str) -> None:
+    """A dot or a slash in a name would be another path."""
+    async with HttpClient(url) as client:
+        for name in ("..", "a/../b", ""):
+            with pytest.raises(InvalidName):
+                await client.operation(name)
+
+
+async def test_nobody_there_is_a_sentence() -> None:
+    """With the address, and what to do."""
+    async with HttpClient("http://127.0.0.1:9") as client:
+        with pytest.raises(Unavailable, match=r"does not answer .*start one with `ktrdr serve`"):
+            await client.training_config()
