@@ -74,8 +74,8 @@ async def serve(*, listening: Callable[[str, list[str]], None], **options: Any) 
     """Run the server until it is told to stop; the exit code. `listening` hears its URL, and what whoever started it
     should know."""
     from ktrdr.api.app import create_app
-    from ktrdr.api.server import Address, run_server
     from ktrdr.settings import load_settings
+    from ktrdr.web.server import Address, run_server
 
     settings = load_settings(**options)
     async with AsyncExitStack() as stack:

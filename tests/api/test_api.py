@@ -8,11 +8,11 @@ import structlog
 from fastapi.testclient import TestClient
 from tests.cli.fake_client import FakeClient
 
-from ktrdr.api import limits
 from ktrdr.api.app import create_app
 from ktrdr.contracts.keys import Scope
 from ktrdr.contracts.operations import OperationStatus
 from ktrdr.errors import KtrdrError, Unauthorized, restore
+from ktrdr.web import limits
 
 API = "/api/v1"
 KEYS = {f"{scope}-key": scope for scope in Scope}

@@ -8,15 +8,18 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from ktrdr.api import data, docs, health, models, operations, strategies, trainings
-from ktrdr.api.limits import LimitBody
 from ktrdr.api.metrics import measure
-from ktrdr.api.problems import ProblemDocument, handle_errors
-from ktrdr.api.security import ScopeOf, secure
+from ktrdr.api.security import ScopeOf
 from ktrdr.api.tracing import RequestTracing, trace
 from ktrdr.client import Client
 from ktrdr.orchestration.metrics import Metrics
+from ktrdr.web.guard import secure
+from ktrdr.web.limits import LimitBody
+from ktrdr.web.problems import ProblemDocument, handle_errors
 
 PREFIX = "/api/v1"
+LARGER_BODIES = {f"{PREFIX}/data/imports": 1_000_000_000, f"{PREFIX}/trainings/results": 32 * 1024 * 1024}
+"""Bytes that the body of a request may have there: bars that are uploaded, models that hosts deliver."""
 
 
 def create_app(
@@ -44,7 +47,7 @@ def create_app(
     )
     app.state.client, app.state.scope_of, app.state.unready = client, scope_of, ""
     handle_errors(app)
-    app.add_middleware(LimitBody)
+    app.add_middleware(LimitBody, larger=LARGER_BODIES)
     if origins:
         app.add_middleware(
             CORSMiddleware,

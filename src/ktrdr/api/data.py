@@ -10,9 +10,9 @@ from typing import Annotated
 from fastapi import APIRouter, File, Form, Query, UploadFile
 from fastapi.responses import StreamingResponse
 
-from ktrdr.api.problems import answers
 from ktrdr.api.shared import READ, TRAIN, Service
 from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
+from ktrdr.web.problems import answers
 
 router = APIRouter(prefix="/data", tags=["data"])
 

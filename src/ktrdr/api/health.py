@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Request
 
-from ktrdr.api.problems import answers
 from ktrdr.api.shared import Body, Service
 from ktrdr.errors import Unavailable
+from ktrdr.web.problems import answers
 
 router = APIRouter(prefix="/health", tags=["health"])
 

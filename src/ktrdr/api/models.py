@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from ktrdr.api.problems import answers
 from ktrdr.api.shared import ADMIN, READ, Body, Instant, Names, Service
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction
+from ktrdr.web.problems import answers
 
 router = APIRouter(prefix="/models", tags=["models"])
 

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, WebSocket, WebSocketDisconnect
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from ktrdr.api.problems import answers
 from ktrdr.api.security import require
 from ktrdr.api.shared import READ, TRAIN, Service
 from ktrdr.contracts.keys import Scope
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus
 from ktrdr.errors import KtrdrError
+from ktrdr.web.problems import answers
 
 router = APIRouter(prefix="/operations", tags=["operations"])
 

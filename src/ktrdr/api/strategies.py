@@ -5,9 +5,9 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from ktrdr.api.problems import answers
 from ktrdr.api.shared import READ, Body, Service
 from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
+from ktrdr.web.problems import answers
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
 

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Response
 from pydantic import Field
 
-from ktrdr.api.problems import answers
 from ktrdr.api.shared import ADMIN, READ, TRAIN, Body, Instant, Names, Service
 from ktrdr.contracts.operations import Operation
 from ktrdr.contracts.strategies import StrategyOverrides
 from ktrdr.contracts.training import StartTraining, TrainingConfig, TrainingPlan
 from ktrdr.errors import Conflict
+from ktrdr.web.problems import answers
 
 router = APIRouter(prefix="/trainings", tags=["trainings"])
 

@@ -1,26 +1,27 @@
 """Bounds on what a request may carry, kept while it is read."""
 
+from collections.abc import Mapping
+
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ktrdr.api.problems import refuse
+from ktrdr.web.problems import refuse
 
 LARGEST_BODY = 2_000_000
-LARGEST_UPLOAD = 1_000_000_000
-UPLOADS = ("/api/v1/data/imports",)
 
 
 class LimitBody:
-    """Answers 413 as soon as a body exceeds its bound; uploads of bars have a larger one."""
+    """Answers 413 as soon as a body exceeds its bound: LARGEST_BODY, or what `larger` says for its path."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, larger: Mapping[str, int]) -> None:
         self._app = app
+        self._larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        limit = LARGEST_UPLOAD if scope["path"] in UPLOADS else LARGEST_BODY
+        limit = self._larger.get(scope["path"], LARGEST_BODY)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > limit:
             await refuse(scope, receive, send, 413, "too_large", _sentence(limit))
