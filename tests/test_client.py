@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from ktrdr.client.in_process import InProcessClient, Services
+from ktrdr.client.in_process import InProcessClient, OpenServices, Services
 from ktrdr.contracts.training import StartTraining
 
 
@@ -64,17 +64,17 @@ class House:
     def __init__(self, *, breaks: str = "") -> None:
         self.calls: list[str] = []
         self.part = Part(self.calls)
-        self.pair = (Training(self.calls, breaks=breaks), Operations(self.calls))
+        self.services = Services(*cast("Any", (Training(self.calls, breaks=breaks), Operations(self.calls), self.part)))
         self.opened = 0
 
         async def services() -> Any:
             await asyncio.sleep(0)
             self.opened += 1
-            return self.pair
+            return self.services
 
         part = cast("Any", self.part)
         self.client = InProcessClient(
-            services=cast("Services", services), strategies=part, bars=part, models=part, model_user=part, logs=part
+            services=cast("OpenServices", services), strategies=part, bars=part, models=part, model_user=part, logs=part
         )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from ktrdr.client import Client
-    from ktrdr.client.in_process import InProcessClient, Services
+    from ktrdr.client.in_process import InProcessClient, OpenServices, Services
     from ktrdr.contracts.bars import BarRepository
     from ktrdr.contracts.models import ModelUser
     from ktrdr.contracts.strategies import StrategyRepository
@@ -28,12 +28,10 @@ if TYPE_CHECKING:
     from ktrdr.orchestration.host_registry import HostRegistry
     from ktrdr.orchestration.metrics import Metrics
     from ktrdr.orchestration.operation_store import OperationStore
-    from ktrdr.orchestration.operations_service import OperationsService
     from ktrdr.orchestration.owners import Role
     from ktrdr.orchestration.recovery import Recovery
     from ktrdr.orchestration.tracing import Tracing
     from ktrdr.orchestration.training_queue import TrainingQueue
-    from ktrdr.orchestration.training_service import TrainingService
     from ktrdr.settings import Settings
 
 
@@ -52,9 +50,8 @@ async def open_client(**options: Any) -> AsyncIterator["Client"]:
             yield await stack.enter_async_context(_remote(settings, options))
             return
 
-        async def services() -> "tuple[TrainingService, OperationsService]":
-            backend = await open_backend(settings, stack, role="embedded")
-            return backend.training, backend.operations
+        async def services() -> "Services":
+            return (await open_backend(settings, stack, role="embedded")).services
 
         async with build_client(settings, services) as client:  # closed before what the backend puts on the stack
             yield client
@@ -82,8 +79,8 @@ async def serve(*, listening: Callable[[str, list[str]], None], **options: Any) 
         _log_to(settings, stack, default="INFO")
         backend = await open_backend(settings, stack, role="serve")
 
-        async def services() -> "tuple[TrainingService, OperationsService]":
-            return backend.training, backend.operations
+        async def services() -> "Services":
+            return backend.services
 
         client = await stack.enter_async_context(build_client(settings, services))
         local = _is_loopback(settings.host)
@@ -159,8 +156,7 @@ async def upgrade_database(**options: Any) -> str:
 class Backend:
     """The orchestration floor on its database, with what runs below it."""
 
-    operations: "OperationsService"
-    training: "TrainingService"
+    services: "Services"
     queue: "TrainingQueue"
     recovery: "Recovery"
     keys: "ApiKeys"
@@ -176,6 +172,7 @@ class Backend:
 
 async def open_backend(settings: "Settings", stack: AsyncExitStack, role: "Role") -> Backend:
     """Open the database and build the floor on it; `stack` closes what has to be closed, in order."""
+    from ktrdr.client.in_process import Services
     from ktrdr.orchestration.api_keys import ApiKeys
     from ktrdr.orchestration.default_mode import DefaultMode
     from ktrdr.orchestration.execution_mode_selector import ExecutionModeSelector
@@ -211,16 +208,16 @@ async def open_backend(settings: "Settings", stack: AsyncExitStack, role: "Role"
         on_end=metrics.ended if metrics else lambda _: None,
         retry_every=1.0 if role == "serve" else None,
     )
+    training = TrainingService(
+        operations,
+        TrainingPlanner(build_strategies(settings), build_bars(settings), selector),
+        queue,
+        checkpoints,
+        modes,
+        trace_here=tracing.here if tracing else lambda: None,
+    )
     return Backend(
-        operations=operations,
-        training=TrainingService(
-            operations,
-            TrainingPlanner(build_strategies(settings), build_bars(settings), selector),
-            queue,
-            checkpoints,
-            modes,
-            trace_here=tracing.here if tracing else lambda: None,
-        ),
+        services=Services(training, operations, hosts),
         queue=queue,
         recovery=Recovery(
             store,
@@ -306,7 +303,7 @@ async def _open_store(settings: "Settings", stack: AsyncExitStack, role: "Role")
     return store
 
 
-def build_client(settings: "Settings", services: "Services") -> "InProcessClient":
+def build_client(settings: "Settings", services: "OpenServices") -> "InProcessClient":
     from ktrdr.client.in_process import InProcessClient
 
     return InProcessClient(

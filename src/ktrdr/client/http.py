@@ -12,6 +12,7 @@ import httpx2
 from pydantic import BaseModel, TypeAdapter
 
 from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
+from ktrdr.contracts.hosts import HostEntry, HostReport
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus, OperationSummary
 from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
@@ -67,6 +68,15 @@ class HttpClient:
 
     async def set_default_mode(self, mode: str) -> TrainingConfig:
         return _read(TrainingConfig, await self._ask("PUT", "/trainings/config", json={"default_execution_mode": mode}))
+
+    async def hosts(self, *, fresh: bool = False) -> list[HostReport]:
+        return _list(HostReport, await self._ask("GET", "/hosts", params={"fresh": fresh}))
+
+    async def add_host(self, host: HostEntry) -> HostEntry:
+        return _read(HostEntry, await self._ask("POST", "/hosts", json=host.model_dump(mode="json")))
+
+    async def remove_host(self, name: str) -> HostEntry:
+        return _read(HostEntry, await self._ask("DELETE", f"/hosts/{_part('host', name)}"))
 
     async def watch(self, operation_id: str) -> AsyncIterator[Operation]:
         operation = await self.operation(operation_id)

@@ -4,18 +4,29 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from ktrdr.contracts.bars import BarRepository, CheckReport, SeriesDetails, SeriesInfo
+from ktrdr.contracts.hosts import HostEntry, HostReport
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, ModelRepository, ModelUser, Prediction
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus
 from ktrdr.contracts.strategies import StrategyDetails, StrategyRepository, StrategySummary
 from ktrdr.contracts.training import StartTraining, TrainingConfig, TrainingPlan
 from ktrdr.logs import OperationLogs
+from ktrdr.orchestration.host_registry import HostRegistry
 from ktrdr.orchestration.operations_service import OperationsService
 from ktrdr.orchestration.training_service import TrainingService
 
-Services = Callable[[], Awaitable[tuple[TrainingService, OperationsService]]]
+
+class Services(NamedTuple):
+    """The orchestration floor, as far as users reach it."""
+
+    training: TrainingService
+    operations: OperationsService
+    hosts: HostRegistry
+
+
+OpenServices = Callable[[], Awaitable[Services]]
 
 
 class InProcessClient:
@@ -24,7 +35,7 @@ class InProcessClient:
     def __init__(
         self,
         *,
-        services: Services,
+        services: OpenServices,
         strategies: StrategyRepository,
         bars: BarRepository,
         models: ModelRepository,
@@ -32,7 +43,7 @@ class InProcessClient:
         logs: OperationLogs,
     ) -> None:
         self._open = services
-        self._opened: tuple[TrainingService, OperationsService] | None = None
+        self._opened: Services | None = None
         self._opening = asyncio.Lock()
         self._strategies = strategies
         self._bars = bars
@@ -45,64 +56,64 @@ class InProcessClient:
 
     async def __aexit__(self, *_: object) -> None:
         if self._opened is not None:
-            training, operations = self._opened
             try:
-                await training.aclose()
+                await self._opened.training.aclose()
             finally:
-                await operations.aclose()
+                await self._opened.operations.aclose()
 
-    async def _services(self) -> tuple[TrainingService, OperationsService]:
+    async def _services(self) -> Services:
         async with self._opening:
             if self._opened is None:
                 self._opened = await self._open()
             return self._opened
 
     async def plan_training(self, wanted: StartTraining) -> TrainingPlan:
-        training, _ = await self._services()
-        return await training.plan(wanted)
+        return await (await self._services()).training.plan(wanted)
 
     async def start_training(self, wanted: StartTraining) -> Operation:
-        training, _ = await self._services()
-        return await training.start_training(wanted)
+        return await (await self._services()).training.start_training(wanted)
 
     async def training_config(self) -> TrainingConfig:
-        training, _ = await self._services()
-        return await training.config()
+        return await (await self._services()).training.config()
 
     async def set_default_mode(self, mode: str) -> TrainingConfig:
-        training, _ = await self._services()
-        return await training.set_default_mode(mode)
+        return await (await self._services()).training.set_default_mode(mode)
+
+    async def hosts(self, *, fresh: bool = False) -> list[HostReport]:
+        return await (await self._services()).hosts.reports(fresh=fresh)
+
+    async def add_host(self, host: HostEntry) -> HostEntry:
+        return await (await self._services()).hosts.add(host)
+
+    async def remove_host(self, name: str) -> HostEntry:
+        return await (await self._services()).hosts.remove(name)
 
     async def strategy_schema(self) -> dict[str, Any]:
         return await asyncio.to_thread(lambda: self._strategies.schema())  # noqa: PLW0108
 
     async def watch(self, operation_id: str) -> AsyncIterator[Operation]:
-        _, operations = await self._services()
+        operations = (await self._services()).operations
         async for operation in operations.watch(operation_id):
             yield operation
 
     async def operation(self, operation_id: str) -> Operation:
-        _, operations = await self._services()
-        return await operations.get(operation_id)
+        return await (await self._services()).operations.get(operation_id)
 
     async def operations(
         self, statuses: Collection[OperationStatus] = (), *, limit: int = 50, offset: int = 0
     ) -> OperationPage:
-        _, operations = await self._services()
-        return await operations.page(statuses, limit=limit, offset=offset)
+        return await (await self._services()).operations.page(statuses, limit=limit, offset=offset)
 
     async def operation_log(self, operation_id: str) -> list[dict[str, Any]]:
-        _, operations = await self._services()
+        operations = (await self._services()).operations
         await operations.get(operation_id)
         return await asyncio.to_thread(self._logs.read, operation_id)
 
     async def retry(self, operation_id: str, *, from_start: bool = False) -> Operation:
-        training, _ = await self._services()
-        return await training.retry(operation_id, from_start=from_start)
+        return await (await self._services()).training.retry(operation_id, from_start=from_start)
 
     async def cancel(self, operation_id: str) -> Operation:
-        training, _ = await self._services()
-        return await training.cancel(operation_id)
+        return await (await self._services()).training.cancel(operation_id)
 
     # Lambdas: looking a method up may already build the part that has it, and that is work for the thread too.
 

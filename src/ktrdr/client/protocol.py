@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
+from ktrdr.contracts.hosts import HostEntry, HostReport
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus
 from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
@@ -62,6 +63,15 @@ class Client(Protocol):
     async def training_config(self) -> TrainingConfig: ...
 
     async def set_default_mode(self, mode: str) -> TrainingConfig: ...
+
+    async def hosts(self, *, fresh: bool = False) -> list[HostReport]:
+        """Every host service with its health: as it was seconds ago, or `fresh`."""
+
+    async def add_host(self, host: HostEntry) -> HostEntry:
+        """Register a host service. Raises Conflict when the name is taken."""
+
+    async def remove_host(self, name: str) -> HostEntry:
+        """Forget a host service; trainings that run there are still followed."""
 
     async def strategy_schema(self) -> dict[str, Any]:
         """The JSON Schema of strategy files, for editors."""

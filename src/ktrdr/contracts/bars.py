@@ -31,6 +31,7 @@ class SeriesInfo(Value):
     digest: str
     source: str
     path: str
+    jumps_accepted: bool = False
 
 
 class CheckReport(Value):

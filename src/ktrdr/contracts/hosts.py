@@ -1,15 +1,21 @@
 """Host services: which there are and how they do, and what a backend and a host say to each other."""
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from ktrdr.contracts.training import TrainingRequest
+from ktrdr.contracts.training import Phase, TrainingRequest, TrainingResult
 from ktrdr.contracts.values import Value
 from ktrdr.errors import InvalidRequest
+
+CALLBACK_PREFIX = "ktrdr-callback."
 
 
 class HostEntry(Value):
@@ -87,11 +93,14 @@ class Delivery(StrEnum):
 
 
 class SeriesNeeded(Value):
-    """Bars that a training reads: the whole stored series, named by the digest of its columns."""
+    """Bars that a training reads: the whole stored series, named by the digest of its columns and by what is known
+    of it beside them."""
 
     symbol: str = Field(min_length=1, max_length=100)
     timeframe: str = Field(min_length=1, max_length=20)
-    digest: str = Field(min_length=1, max_length=128)
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    calendar: str = Field(min_length=1, max_length=60)
+    jumps_accepted: bool = False
 
 
 class SessionStart(Value):
@@ -111,15 +120,23 @@ class SessionStart(Value):
     resume: bool = True
 
 
+class SessionProgress(Value):
+    """The latest news of a session's training."""
+
+    phase: Phase
+    message: str
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
 class SessionState(Value):
-    """A session as its host tells it. `revision` grows with every change; `progress` is phase, message, details."""
+    """A session as its host tells it. `revision` grows with every change."""
 
     session_id: str
     attempt: int
     status: SessionStatus
     delivery: Delivery | None = None
     revision: int = 0
-    progress: dict[str, Any] | None = None
+    progress: SessionProgress | None = None
     error: dict[str, Any] | None = None
     started_at: datetime
     ended_at: datetime | None = None
@@ -156,22 +173,82 @@ class ResultPayload(Value):
 
 
 class HostDirectory(Protocol):
-    """The host services that may be used."""
+    """The host services that there are."""
 
-    async def reports(self) -> list[HostReport]:
-        """Every host with its health, at most a few seconds old; one that does not answer costs no longer than the
-        timeout of a check."""
+    async def reports(self, *, fresh: bool = False) -> list[HostReport]:
+        """Every host with its health, at most a few seconds old or `fresh`; one that does not answer costs no longer
+        than the timeout of a check."""
 
     async def entry(self, name: str) -> HostEntry:
         """Raises NotFound."""
 
+    def taken(self, name: str) -> None:
+        """A training was just sent there: what is known of its free slots is one too many."""
+
+
+class Arrival(Protocol):
+    """What becomes of a session's result while somebody waits for it."""
+
+    def result(self) -> TrainingResult | None:
+        """The result, once it was accepted."""
+
+    def announced(self) -> bool:
+        """Whether the host has said that its result waits to be fetched."""
+
+    async def wait(self, seconds: float) -> None:
+        """Until there is news, no longer than that."""
+
 
 class SessionBook(Protocol):
-    """Remembers which operation has a session where, across restarts of the backend."""
+    """Remembers which operation has a session on which host, across restarts of the backend, and takes results in."""
 
-    async def opened(self, operation_id: str, attempt: int, token_sha256: str) -> None:
+    async def opened(self, operation_id: str, attempt: int, token: str) -> None:
         """Committed on return: from now on a callback with that token is this operation's. Raises Conflict when that
         attempt is over."""
+
+    async def closed(self, operation_id: str, attempt: int) -> None:
+        """There is no session: its host did not take it."""
+
+    def expect(self, operation_id: str) -> AbstractContextManager[Arrival]:
+        """Hear of that operation's result, inside."""
+
+    async def accept(
+        self, operation_id: str, payload: ResultPayload, fetched: Mapping[str, Path] | None = None
+    ) -> TrainingResult:
+        """Take in a result that was fetched from its host; however often and from wherever it comes, there is one
+        model. Raises TransferCorrupt, WrongModel, StorageFailed, and Conflict when nobody wants it any more."""
+
+
+class Receiver(Protocol):
+    """Makes a stored model of a result. Blocks; may be called from any thread."""
+
+    def receive(
+        self, request: TrainingRequest, payload: ResultPayload, fetched: Mapping[str, Path] | None = None
+    ) -> TrainingResult:
+        """Check it and store its model; `fetched` has the packed files that the payload has not. Storing it again
+        changes nothing. Raises TransferCorrupt, WrongModel and StorageFailed; then nothing was stored."""
+
+
+class ResultDesk(Protocol):
+    """Where hosts deliver their results."""
+
+    async def check(self, token: str | None) -> str:
+        """The operation whose callback token this is. Raises Unauthorized."""
+
+    async def deliver(self, operation_id: str, payload: ResultPayload) -> str | None:
+        """The path of the model that was stored; None when its files have to be fetched first. A repeat gets the same
+        answer. Raises as `SessionBook.accept` does."""
+
+
+def callback_token(operation_id: str) -> str:
+    """A new secret for one operation, which it names."""
+    return f"{CALLBACK_PREFIX}{operation_id}.{token_urlsafe(32)}"
+
+
+def operation_of(token: str) -> str | None:
+    """The operation that a callback token names; None for what is no such token."""
+    name, _, secret = token.removeprefix(CALLBACK_PREFIX).rpartition(".")
+    return name if token.startswith(CALLBACK_PREFIX) and secret else None
 
 
 def origin_of(url: str) -> str:

@@ -96,8 +96,16 @@ class HostRegistry:
             self._found |= {host: (until, report) for host, report in found.items()}
         return [(known | found)[host] for host in entries]
 
+    def taken(self, name: str) -> None:
+        """A training was just sent there: what is known of its free slots is one too many."""
+        for host, (until, report) in [*self._found.items()]:
+            if host.name == name and report.health is not None:
+                left = max(0, report.health.free_slots - 1)
+                health = report.health.model_copy(update={"free_slots": left})
+                self._found[host] = until, report.model_copy(update={"health": health})
+
     def forget(self) -> None:
-        """Ask all of them anew next time: a training was just sent to one."""
+        """Ask all of them anew next time: one was not as it was found."""
         self._found.clear()
 
     async def _check(self, host: HostEntry) -> HostReport:

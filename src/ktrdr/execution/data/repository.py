@@ -101,6 +101,7 @@ class StoredBars:
             digest=facts.digest,
             source=facts.source,
             path=str(self._store.path(symbol, timeframe)),
+            jumps_accepted=facts.jumps_accepted,
         )
 
 
