@@ -2,12 +2,12 @@
 
 from ktrdr.cli.app import main as command_line
 from ktrdr.cli.running import Local
-from ktrdr.wiring import open_client, open_keys, serve, upgrade_database
+from ktrdr.wiring import open_client, open_keys, serve, serve_host, upgrade_database
 
 
 def main() -> None:
     """What the console script calls."""
-    local = Local(serve=serve, open_keys=open_keys, upgrade_database=upgrade_database)
+    local = Local(serve=serve, serve_host=serve_host, open_keys=open_keys, upgrade_database=upgrade_database)
     raise SystemExit(command_line(open_client=open_client, local=local))
 
 

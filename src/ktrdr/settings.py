@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     host_address: str = Field(default="127.0.0.1", description="address that `ktrdr host serve` binds")
     host_port: int = Field(default=8100, ge=0, le=65535, description="port that `ktrdr host serve` binds")
     host_slots: int = Field(default=1, ge=1, le=64, description="trainings at a time that a host service takes")
+    host_keep_days: int = Field(
+        default=7, ge=1, description="days that a host service keeps what has ended; a result nobody has, always"
+    )
     callback_origins: list[str] = Field(
         default=["http://127.0.0.1:8000", "http://localhost:8000"],
         description="the servers to which a host service sends results, and no others, as a JSON list",
@@ -129,8 +132,16 @@ class Settings(BaseSettings):
         return self.state / "sessions"
 
     @property
-    def fetched_bars(self) -> Path:
-        return self.state / "bars"
+    def session_checkpoints(self) -> Path:
+        return self.state / "session_checkpoints"
+
+    @property
+    def session_bars(self) -> Path:
+        return self.state / "session_bars"
+
+    @property
+    def incoming(self) -> Path:
+        return self.state / "incoming"
 
     @property
     def database(self) -> str:

@@ -14,9 +14,9 @@ import structlog
 
 from ktrdr.cli.app import main
 from ktrdr.cli.running import Local
-from ktrdr.wiring import open_client, open_keys, serve, upgrade_database
+from ktrdr.wiring import open_client, open_keys, serve, serve_host, upgrade_database
 
-LOCAL = Local(serve=serve, open_keys=open_keys, upgrade_database=upgrade_database)
+LOCAL = Local(serve=serve, serve_host=serve_host, open_keys=open_keys, upgrade_database=upgrade_database)
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from ktrdr.api import data, docs, health, models, operations, strategies, trainings
+from ktrdr.api import data, docs, health, models, operations, results, strategies, trainings
 from ktrdr.api.metrics import measure
 from ktrdr.api.security import ScopeOf
 from ktrdr.api.tracing import RequestTracing, trace
 from ktrdr.client import Client
+from ktrdr.contracts.hosts import ResultDesk
 from ktrdr.orchestration.metrics import Metrics
 from ktrdr.web.guard import secure
 from ktrdr.web.limits import LimitBody
@@ -27,15 +28,16 @@ def create_app(
     *,
     metrics: Metrics | None = None,
     tracing: RequestTracing | None = None,
+    desk: ResultDesk | None = None,
     scope_of: ScopeOf | None = None,
     hosts: Collection[str] | None = None,
     origins: Collection[str] = (),
 ) -> FastAPI:
     """The API; whoever opened the client closes it when the app is done.
 
-    `scope_of` tells what the bearer of an API key may do (None: no keys are wanted); `hosts` are the names that the
-    server answers for (None: any) and `origins` the web pages that may call it from a browser. With `metrics` there is
-    `/metrics`, with `tracing` each request is a span.
+    `desk` takes what host services deliver. `scope_of` tells what the bearer of an API key may do (None: no keys are
+    wanted); `hosts` are the names that the server answers for (None: any) and `origins` the web pages that may call it
+    from a browser. With `metrics` there is `/metrics`, with `tracing` each request is a span.
     """
     app = FastAPI(
         title="KTRDR",
@@ -45,7 +47,8 @@ def create_app(
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
     )
-    app.state.client, app.state.scope_of, app.state.unready = client, scope_of, ""
+    app.state.client, app.state.desk, app.state.scope_of = client, desk, scope_of
+    app.state.unready = ""
     handle_errors(app)
     app.add_middleware(LimitBody, larger=LARGER_BODIES)
     if origins:
@@ -62,7 +65,7 @@ def create_app(
         trace(app, tracing)
     secure(app, hosts=hosts, origins=origins)
     routes = APIRouter(prefix=PREFIX)
-    for resource in (trainings, operations, models, strategies, data):
+    for resource in (trainings, results, operations, models, strategies, data):
         routes.include_router(resource.router)
     app.include_router(routes)
     app.include_router(health.router)

@@ -7,14 +7,28 @@ from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Query, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
 from fastapi.responses import StreamingResponse
+from fastapi.security import HTTPAuthorizationCredentials
 
+from ktrdr.api.security import bearer, require
 from ktrdr.api.shared import READ, TRAIN, Service
 from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
+from ktrdr.contracts.hosts import CALLBACK_PREFIX
+from ktrdr.contracts.keys import Scope
 from ktrdr.web.problems import answers
 
 router = APIRouter(prefix="/data", tags=["data"])
+
+
+async def _reader(request: Request, shown: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
+    """A key that may read, or the callback token of a training: with it a host fetches the bars that it lacks."""
+    token, desk = shown.credentials if shown else None, request.app.state.desk
+    if token and token.startswith(CALLBACK_PREFIX) and desk is not None and "digest" in request.query_params:
+        await desk.check(token)
+    else:
+        await require(request, Scope.READ, token)
+
 
 Text = Annotated[str | None, Form(max_length=100)]
 
@@ -32,7 +46,7 @@ async def list_series(client: Service) -> list[SeriesInfo]:
         200: {"description": "The series, or its file", "content": {"application/vnd.apache.parquet": {}}},
         **answers(404),
     },
-    dependencies=[READ],
+    dependencies=[Depends(_reader)],
 )
 async def read_series(
     symbol: str, timeframe: str, client: Service, digest: Annotated[str | None, Query(max_length=128)] = None

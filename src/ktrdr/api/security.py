@@ -14,7 +14,7 @@ from ktrdr.errors import Forbidden
 ScopeOf = Callable[[str | None], Awaitable[Scope]]
 """What the bearer of a key may do; raises Unauthorized."""
 
-_bearer = HTTPBearer(auto_error=False, description="an API key of `ktrdr keys create`")
+bearer = HTTPBearer(auto_error=False, description="an API key of `ktrdr keys create`")
 
 
 def wants(scope: Scope) -> Dependency:
@@ -30,7 +30,7 @@ def wants(scope: Scope) -> Dependency:
 
 
 async def _key(request: Request) -> HTTPAuthorizationCredentials | None:
-    return await _bearer(request)
+    return await bearer(request)
 
 
 async def require(connection: HTTPConnection, scope: Scope, key: str | None) -> None:

@@ -33,6 +33,7 @@ class Local:
     """What is done on this machine, whatever server is named."""
 
     serve: Callable[..., Awaitable[int]]
+    serve_host: Callable[..., Awaitable[int]]
     open_keys: Callable[..., AbstractAsyncContextManager["ApiKeys"]]
     upgrade_database: Callable[..., Awaitable[str]]
 

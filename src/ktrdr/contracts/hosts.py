@@ -1,20 +1,23 @@
 """Host services: which there are and how they do, and what a backend and a host say to each other."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Any, Protocol, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from ktrdr.contracts.addresses import origin_of
 from ktrdr.contracts.training import Phase, TrainingRequest, TrainingResult
 from ktrdr.contracts.values import Value
 from ktrdr.errors import InvalidRequest
 
+LARGEST_INLINE = 16 * 1024 * 1024
+"""Bytes of packed files that go into the JSON of a result; what is larger is fetched."""
 CALLBACK_PREFIX = "ktrdr-callback."
 
 
@@ -111,13 +114,21 @@ class SessionStart(Value):
     False forgets the checkpoint of an earlier attempt.
     """
 
-    session_id: str = Field(min_length=1, max_length=100)
+    session_id: str = Field(max_length=100, pattern=r"^[A-Za-z0-9_-]+$")
     request: TrainingRequest
     series: list[SeriesNeeded] = Field(max_length=10_000)
-    callback_url: str | None = None
-    bars_url: str | None = None
+    callback_url: str | None = Field(default=None, max_length=500)
+    bars_url: str | None = Field(default=None, max_length=500)
     callback_token: SecretStr | None = None
     resume: bool = True
+
+    @model_validator(mode="after")
+    def _of_one_operation(self) -> Self:
+        if self.session_id != self.request.operation_id:
+            raise InvalidRequest("a session has the id of its operation")
+        if (self.callback_url or self.bars_url) and self.callback_token is None:
+            raise InvalidRequest("a callback_url and a bars_url want their callback_token")
+        return self
 
 
 class SessionProgress(Value):
@@ -189,22 +200,23 @@ class HostDirectory(Protocol):
 class Arrival(Protocol):
     """What becomes of a session's result while somebody waits for it."""
 
-    def result(self) -> TrainingResult | None:
-        """The result, once it was accepted."""
+    result: TrainingResult | None
+    """The result, once it was accepted."""
+    announced: bool
+    """Whether the host has said that its result waits to be fetched."""
+    news: asyncio.Event
+    """Set when one of the two has changed."""
 
-    def announced(self) -> bool:
-        """Whether the host has said that its result waits to be fetched."""
-
-    async def wait(self, seconds: float) -> None:
-        """Until there is news, no longer than that."""
+    async def close(self) -> TrainingResult | None:
+        """Accept nothing from now on; the result if one has been accepted before."""
 
 
 class SessionBook(Protocol):
     """Remembers which operation has a session on which host, across restarts of the backend, and takes results in."""
 
-    async def opened(self, operation_id: str, attempt: int, token: str) -> None:
-        """Committed on return: from now on a callback with that token is this operation's. Raises Conflict when that
-        attempt is over."""
+    async def opened(self, operation_id: str, attempt: int, token: str) -> bool:
+        """Committed on return: from now on a callback with that token is this operation's. Whether it had a session
+        before. Raises Conflict when that attempt is over."""
 
     async def closed(self, operation_id: str, attempt: int) -> None:
         """There is no session: its host did not take it."""
@@ -249,17 +261,3 @@ def operation_of(token: str) -> str | None:
     """The operation that a callback token names; None for what is no such token."""
     name, _, secret = token.removeprefix(CALLBACK_PREFIX).rpartition(".")
     return name if token.startswith(CALLBACK_PREFIX) and secret else None
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL that is an origin and nothing more. Raises InvalidRequest."""
-    try:
-        parts = urlsplit(url.strip().rstrip("/"))
-        port = parts.port
-    except ValueError:
-        raise InvalidRequest(f"{url!r} is no address: write http://host:8100") from None
-    plain = parts.scheme in ("http", "https") and parts.hostname
-    if not plain or parts.path or parts.query or parts.fragment or parts.username is not None:
-        raise InvalidRequest(f"{url!r} is no address of a server: write http://host:8100, and nothing behind it")
-    name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{parts.scheme}://{name}" + (f":{port}" if port else "")

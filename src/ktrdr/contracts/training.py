@@ -87,7 +87,8 @@ class TrainingRequest(Value):
 
     `strategy` is the strategy as resolved: defaults filled in, overrides of symbols, timeframes, dates and seed
     applied. Dates are UTC and half open, [start, end). `requested_mode` is what the caller asked for, `execution_mode`
-    and `host` are where it was placed. `trace_parent` is the span that asked for it (W3C).
+    and `host` are where it was placed. `from_start` wants no checkpoint of an earlier attempt. `trace_parent` is the
+    span that asked for it (W3C).
     """
 
     operation_id: str
@@ -99,6 +100,7 @@ class TrainingRequest(Value):
     require_gpu: bool = False
     queue_if_unavailable: bool = False
     attempt: int = Field(default=1, ge=1)
+    from_start: bool = False
     trace_parent: str | None = None
 
 
@@ -203,4 +205,5 @@ class TrainingPlan(Value):
     training: dict[str, Any]
     execution_mode: str
     execution_reason: str
+    host: str | None = None
     notices: list[str]

@@ -13,6 +13,7 @@ try:
 except ImportError:  # Windows has none
     resource = None  # type: ignore[assignment]
 
+from ktrdr.contracts.hosts import Device
 from ktrdr.errors import ModeUnavailable
 
 SMALL_MODEL = 2_000_000
@@ -35,6 +36,23 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     return platform.processor() or platform.machine() if device.type == "cpu" else "Apple GPU"
+
+
+def devices(wanted: str = "auto") -> list[Device]:
+    """The hardware that trainings may run on, the one that is chosen first."""
+    if choose_device(wanted).type == "cuda":
+        found = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
+        return [Device(type="cuda", name=one.name, memory_bytes=one.total_memory) for one in found]
+    chosen = choose_device(wanted)
+    return [Device(type=chosen.type, name=device_name(chosen), memory_bytes=memory() if chosen.type == "cpu" else None)]
+
+
+def memory() -> int | None:
+    """Bytes of this machine's memory, where the system tells."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
 
 
 def threads_for(parameters: int, wanted: int | None) -> int:

@@ -77,6 +77,17 @@ def write_synced(path: Path, content: Content) -> Digesting:
     return written
 
 
+def replace_file(path: Path, content: Content, *, private: bool = False) -> None:
+    """Let `path` hold `content`, at once for every reader and also after a crash; `private`: for this user alone."""
+    beside = path.with_name(f".{path.name}.new")
+    if private:
+        beside.unlink(missing_ok=True)
+        beside.touch(mode=0o600)
+    write_synced(beside, content)
+    beside.replace(path)
+    fsync_folder(path.parent)
+
+
 def fsync_folder(folder: Path) -> None:
     """Wait until the disk has the names in `folder`: what was created, renamed or removed there."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -122,6 +133,18 @@ def exclusive_lock(path: Path) -> Iterator[None]:
     finally:
         fcntl.flock(handle, fcntl.LOCK_UN)  # not only closed: a forked child may have the handle too
         os.close(handle)
+
+
+def try_lock(path: Path) -> int | None:
+    """The handle of the lock file `path`, held until this process ends or closes it; None while somebody holds it."""
+    make_folder(path.parent)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
 
 
 def _acquire(path: Path) -> int:

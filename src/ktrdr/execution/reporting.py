@@ -169,6 +169,7 @@ def resource_usage(report: Report) -> dict[str, Any]:
     epochs = len(report.history.epochs) - report.history.resumed_after
     return {
         "mode": report.request.execution_mode,
+        "host": report.request.host,
         "device": str(report.device),
         "threads": report.threads,
         "seconds": sum(seconds.values()),

@@ -61,6 +61,13 @@ class HostRegistry:
                 return entry
         raise NotFound(f"there is no host {name}: `ktrdr hosts list` shows those there are")
 
+    async def price_of(self, name: str) -> float | None:
+        """What an hour of that host costs, if anybody knows."""
+        try:
+            return (await self.entry(name)).price_per_hour
+        except NotFound:
+            return None
+
     async def add(self, entry: HostEntry) -> HostEntry:
         """Register it. Raises Conflict when the name is taken."""
         taken = Conflict(f"there is a host {entry.name} already: remove it first, or choose another name")

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ktrdr.contracts.operations import EvaluatedRange, Operation, OperationStatus, OperationSummary
+from ktrdr.contracts.training import TrainingRequest
 from ktrdr.errors import Conflict
 from ktrdr.orchestration.database import Database
 from ktrdr.orchestration.operation_rows import SUMMARY, columns_of, operation_of, plain
@@ -103,14 +104,23 @@ class OperationStore:
             row = (await connection.execute(changed)).mappings().one_or_none()
         return None if row is None else operation_of(row)
 
-    async def retry(self, operation_id: str) -> Operation | None:
-        """Queue a failed or cancelled operation in this process as its next attempt; its end is forgotten."""
+    async def callback_of(self, operation_id: str) -> str | None:
+        """The sha256 of the token with which the operation's host may call back; None while it has no session."""
+        query = select(operations.c.callback_sha256).where(operations.c.operation_id == operation_id)
+        async with self.database.reading() as connection:
+            return (await connection.execute(query)).scalar_one_or_none()
+
+    async def retry(self, operation_id: str, request: TrainingRequest) -> Operation | None:
+        """Queue a failed or cancelled operation in this process as its next attempt; its end is forgotten, and so is
+        its session."""
         return await self.change(
             operation_id,
             allowed=(OperationStatus.FAILED, OperationStatus.CANCELLED),
             status=OperationStatus.QUEUED,
             next_attempt=True,
             owner=self.owner,
+            request=request,
+            callback_sha256=None,
             progress=None,
             error=None,
             ended_at=None,
@@ -130,9 +140,11 @@ class OperationStore:
             **values,
         )
 
-    async def next_queued(self, mode: str) -> Operation | None:
-        """Which of this process's queued operations of that mode is to run next."""
-        mine = operations.c.owner == self.owner, operations.c.execution_mode == mode
+    async def next_queued(self, mode: str, passing_over: Collection[str] = ()) -> Operation | None:
+        """Which of this process's queued operations of that mode is to run next, but for those."""
+        mine: list[ColumnElement[bool]] = [operations.c.owner == self.owner, operations.c.execution_mode == mode]
+        if passing_over:
+            mine.append(operations.c.operation_id.not_in(passing_over))
         query = _in_states(select(operations), [OperationStatus.QUEUED]).where(*mine).order_by(*_TURN).limit(1)
         async with self.database.reading() as connection:
             row = (await connection.execute(query)).mappings().one_or_none()

@@ -56,6 +56,7 @@ class OperationsService:
         mode: str,
         reason: str,
         *,
+        host: str | None = None,
         priority: int = 0,
         idempotency_key: str | None = None,
         request_digest: str | None = None,
@@ -74,11 +75,31 @@ class OperationsService:
             request=request,
             execution_mode=mode,
             execution_reason=reason,
+            host=host,
             created_at=self._clock(),
         )
         await self._store.insert(operation, idempotency_key=idempotency_key, request_digest=request_digest)
         _log.info("operation created", operation_id=operation.operation_id, mode=mode, reason=reason)
         return operation
+
+    async def place(self, operation: Operation, mode: str, host: str | None, reason: str) -> Operation | None:
+        """Where a queued operation is to run, as decided anew; None when it is queued no longer."""
+        placed = await self._store.change(
+            operation.operation_id,
+            allowed=(OperationStatus.QUEUED,),
+            attempt=operation.attempt,
+            execution_mode=mode,
+            host=host,
+            execution_reason=reason,
+        )
+        if placed is not None:
+            _log.info("operation placed", operation_id=placed.operation_id, mode=mode, host=host, reason=reason)
+            self._watchers.tell(placed.operation_id)
+        return placed
+
+    async def has_session(self, operation_id: str) -> bool:
+        """Whether a host may be at it: then it is followed there, and started nowhere else."""
+        return await self._store.callback_of(operation_id) is not None
 
     async def start(self, operation_id: str, attempt: int, cancellation: CancellationToken) -> Operation | None:
         """queued → running, in this process; a cancel sets `cancellation`, wherever it was asked for."""
@@ -143,11 +164,12 @@ class OperationsService:
         self._watchers.tell(operation_id)
         return operation or await self.cancelled(operation_id, attempt)
 
-    async def retry(self, operation_id: str) -> Operation:
+    async def retry(self, operation_id: str, *, from_start: bool = False) -> Operation:
         """failed or cancelled → queued, in this process, as the next attempt."""
-        operation = await self._store.retry(operation_id)
+        found = await self._stored(operation_id)
+        request = found.request.model_copy(update={"from_start": from_start})
+        operation = await self._store.retry(operation_id, request)
         if operation is None:
-            found = await self._stored(operation_id)
             raise Conflict(f"operation {operation_id} is {found.status}: only failed or cancelled ones can be retried")
         self._unrecorded.pop(operation_id, None)
         _log.info("operation queued again", operation_id=operation_id, attempt=operation.attempt)
@@ -197,9 +219,9 @@ class OperationsService:
         total = await self._store.count(statuses)
         return OperationPage(items=newest, total=total, limit=limit, offset=offset)
 
-    async def next_queued(self, mode: str) -> Operation | None:
-        """Which of this process's queued operations of that mode is to run next."""
-        return await self._store.next_queued(mode)
+    async def next_queued(self, mode: str, passing_over: Collection[str] = ()) -> Operation | None:
+        """Which of this process's queued operations of that mode is to run next, but for those."""
+        return await self._store.next_queued(mode, passing_over)
 
     async def of_key(self, idempotency_key: str) -> tuple[Operation, str | None] | None:
         """The operation that was started with this key, and the digest of its request."""

@@ -26,6 +26,7 @@ class Recovery:
         checkpoints: CheckpointStore,
         *,
         wake: Callable[[], None],
+        stop_session: Callable[[str, str], object] = lambda *_: None,
         forget_logs: Callable[[str], None] = lambda _: None,
         most_attempts: int = 5,
         keep_for: timedelta | None = None,
@@ -33,11 +34,13 @@ class Recovery:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`wake` is called when something was queued; a training whose process has died `most_attempts` times is not
-        started again by itself. Ended operations are kept for `keep_for` (None: always), with
+        started again by itself. `stop_session(host, operation_id)` ends what a host still does for a cancelled one.
+        Ended operations are kept for `keep_for` (None: always), with
         their checkpoints and logs. `watch` looks again once in `every` seconds."""
         self._store = store
         self._locks = locks
         self._checkpoints = checkpoints
+        self._stop_session = stop_session
         self._wake = wake
         self._forget_logs = forget_logs
         self._most_attempts = most_attempts
@@ -80,8 +83,12 @@ class Recovery:
         operation_id, status = operation.operation_id, operation.status
         if status is OperationStatus.CANCELLING:
             changed = await self._store.adopt(operation, owner, status=OperationStatus.CANCELLED, **ended)
+            if operation.host is not None:
+                self._stop_session(operation.host, operation_id)
         elif status is OperationStatus.QUEUED and role_of(owner) == "serve":
             changed = await self._store.adopt(operation, owner)
+        elif role_of(owner) == "serve" and operation.host is not None:  # its host may be at it: found again there
+            changed = await self._store.adopt(operation, owner, status=OperationStatus.QUEUED)
         elif role_of(owner) == "serve" and operation.attempt < self._most_attempts:
             changed = await self._store.adopt(operation, owner, next_attempt=True, status=OperationStatus.QUEUED)
         else:

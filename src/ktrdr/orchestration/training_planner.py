@@ -47,6 +47,7 @@ class TrainingPlanner:
             training=training,
             execution_mode=selection.mode,
             execution_reason=selection.reason,
+            host=selection.host,
             notices=details.notices,
         )
         return plan, details

@@ -1,23 +1,37 @@
 """Runs queued trainings: as many at once as their mode has slots, each seen to its end whatever happens."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
 from ktrdr.contracts.models import SavedResults
 from ktrdr.contracts.operations import EvaluatedRange, Operation
 from ktrdr.contracts.training import CancellationToken, TrainingRequest, TrainingResult, TrainingRunner
-from ktrdr.errors import Conflict, KtrdrError, StorageFailed, TrainingCancelled
+from ktrdr.errors import Conflict, KtrdrError, NotPlaced, StorageFailed, TrainingCancelled
 from ktrdr.logs import get_logger, operation_context
+from ktrdr.orchestration.costs import with_cost
+from ktrdr.orchestration.execution_mode_selector import Selection
 from ktrdr.orchestration.operations_service import OperationsService
 from ktrdr.orchestration.progress_coordinator import ProgressConsumer, ProgressCoordinator
 
 _log = get_logger("training")
+
+
+class Select(Protocol):
+    """Chooses where a training runs: `ExecutionModeSelector.select`."""
+
+    async def __call__(
+        self, requested: str | None, *, require_gpu: bool, queue_if_unavailable: bool, before: str | None
+    ) -> Selection: ...
+
+
+async def _free(_: str) -> None:
+    """Nobody counts."""
 
 
 def untraced(_: TrainingRequest) -> AbstractContextManager[ProgressConsumer]:
@@ -38,13 +52,19 @@ class TrainingQueue:
         consumers: tuple[ProgressConsumer, ...] = (),
         trace: Callable[[TrainingRequest], AbstractContextManager[ProgressConsumer]] = untraced,
         on_end: Callable[[Operation], object] = lambda _: None,
+        select: Select | None = None,
+        price_of: Callable[[str], Awaitable[float | None]] = _free,
         retry_every: float | None = None,
+        place_every: float = 2.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`runners` and `slots` are by execution mode; as many trainings run at once as a mode has slots (one where
         nothing is said). `saved` knows what a run left that was cut off before it could say so. `consumers` hear the
-        progress of every training, beside its operation; `trace` wraps a run, `on_end` hears of its end. A store that
-        fails is tried again in `retry_every` seconds; None: what is queued fails.
+        progress of every training, beside its operation; `trace` wraps a run, `on_end` hears of its end.
+
+        `select` chooses the mode anew when a training leaves the queue; one that has to wait for a host is looked at
+        again in `place_every` seconds. `price_of` a host is per hour. A store that fails is tried again in
+        `retry_every` seconds; None: what is queued fails.
         """
         self.runners = runners
         self._operations = operations
@@ -53,8 +73,12 @@ class TrainingQueue:
         self._consumers = consumers
         self._trace = trace
         self._on_end = on_end
+        self._select = select
+        self._price_of = price_of
         self._retry_every = retry_every
+        self._place_every = place_every
         self._clock = clock
+        self._resting: dict[str, float] = {}
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._tokens: dict[str, CancellationToken] = {}
         self._modes: dict[str, str] = {}
@@ -126,30 +150,75 @@ class TrainingQueue:
                 if self._retry_every is None:
                     return
                 wait = self._retry_every
+            if self._resting:
+                wait = min(wait or self._place_every, self._place_every)
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._news.wait()
 
     async def _run_next(self, mode: str) -> bool:
-        """Start the next queued training of that mode; False when there is none."""
-        operation = await self._operations.next_queued(mode)
+        """Start the next queued training of that mode, or place it elsewhere; False when there is none."""
+        operation = await self._operations.next_queued(mode, self._rest())
         if operation is None:
             return False
-        operation_id, token = operation.operation_id, CancellationToken()
         try:
-            started = await self._operations.start(operation_id, operation.attempt, token)
+            placed = await self._placed(operation)
+            if placed is None or placed.execution_mode != mode:
+                return True  # not now, not any more, or not here: there may be another one
+            await self._start(placed)
         except Conflict:
-            return True  # cancelled just now; there may be another one
+            return True  # cancelled just now
         except StorageFailed as error:
             if self._retry_every is None:
-                await self._finish(self._operations.fail(operation_id, operation.attempt, error.details()))
+                await self._finish(self._operations.fail(operation.operation_id, operation.attempt, error.details()))
             raise
-        if started is not None:
-            self._tokens[operation_id], self._modes[operation_id] = token, mode
-            run = asyncio.create_task(self._see_through(operation, token), name=operation_id)
-            self._runs[operation_id] = run
-            run.add_done_callback(lambda _: self._ended(operation_id))
         return True
+
+    async def _start(self, operation: Operation) -> None:
+        operation_id, token = operation.operation_id, CancellationToken()
+        if await self._operations.start(operation_id, operation.attempt, token) is None:
+            return
+        self._tokens[operation_id], self._modes[operation_id] = token, operation.execution_mode
+        run = asyncio.create_task(self._see_through(operation, token), name=operation_id)
+        self._runs[operation_id] = run
+        run.add_done_callback(lambda _: self._ended(operation_id))
+
+    async def _placed(self, operation: Operation) -> Operation | None:
+        """The operation where it is to run now; None when it has to wait, or can run nowhere and has failed.
+
+        What has begun somewhere goes on there: on its host, or from its local checkpoint.
+        """
+        request, begun = operation.request, operation.started_at is not None
+        if operation.execution_mode == "host":
+            begun = await self._operations.has_session(operation.operation_id)
+        if self._select is None or begun:
+            return operation
+        try:
+            selection = await self._select(
+                request.requested_mode,
+                require_gpu=request.require_gpu,
+                queue_if_unavailable=request.queue_if_unavailable,
+                before=operation.host,
+            )
+        except StorageFailed:
+            raise
+        except KtrdrError as error:
+            await self._finish(self._operations.fail(operation.operation_id, operation.attempt, error.details()))
+            return None
+        if selection.waits:
+            self._resting[operation.operation_id] = asyncio.get_running_loop().time() + self._place_every
+        wanted = selection.mode, selection.host, selection.reason
+        if wanted != (operation.execution_mode, operation.host, operation.execution_reason):
+            placed = await self._operations.place(operation, *wanted)
+        else:
+            placed = operation
+        return None if selection.waits else placed
+
+    def _rest(self) -> list[str]:
+        """The operations that were looked at just now and had to wait."""
+        now = asyncio.get_running_loop().time()
+        self._resting = {name: until for name, until in self._resting.items() if until > now}
+        return list(self._resting)
 
     def _ended(self, operation_id: str) -> None:
         for record in (self._runs, self._tokens, self._modes):
@@ -165,6 +234,10 @@ class TrainingQueue:
             except asyncio.CancelledError:
                 await self._finish(self._operations.cancelled(operation_id, attempt))
                 raise
+            except NotPlaced as error:
+                _log.info("the host took no training: it is placed anew", host=operation.host, why=str(error))
+                self._resting[operation_id] = asyncio.get_running_loop().time() + self._place_every
+                await self._finish(self._operations.requeue(operation_id, attempt))
             except TrainingCancelled:
                 end = self._operations.requeue if token.suspended else self._operations.cancelled
                 await self._finish(end(operation_id, attempt))
@@ -179,13 +252,14 @@ class TrainingQueue:
 
     async def _result(self, operation: Operation, token: CancellationToken) -> TrainingResult:
         """What the run comes to, or came to already. Raises what ends it otherwise."""
-        request = operation.request.model_copy(update={"attempt": operation.attempt})
-        result = None
+        placed = {"attempt": operation.attempt, "execution_mode": operation.execution_mode, "host": operation.host}
+        request, result = operation.request.model_copy(update=placed), None
         if operation.started_at is not None:  # an earlier run may have saved its model and not lived to say so
             result = await asyncio.to_thread(lambda: self._saved.result_of(request))
         if result is None:
             result = await self._run(request, self.runners[operation.execution_mode], token)
-        return await self._count_evaluation(request, result)
+        price = None if operation.host is None else await self._price_of(operation.host)
+        return await self._count_evaluation(request, with_cost(result, price))
 
     async def _run(self, request: TrainingRequest, runner: TrainingRunner, token: CancellationToken) -> TrainingResult:
         report = partial(self._operations.report_progress, request.operation_id, request.attempt)
@@ -212,7 +286,7 @@ class TrainingQueue:
         except KtrdrError as error:
             _log.error("the operation keeps its state", error=str(error))
             return
-        if operation is not None:
+        if operation is not None and operation.status.ended:
             _log.info("training ended", status=operation.status.value)
             self._on_end(operation)
 

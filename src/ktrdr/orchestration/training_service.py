@@ -73,6 +73,7 @@ class TrainingService:
             strategy=strategy.resolved,
             requested_mode=wanted.execution_mode,
             execution_mode=plan.execution_mode,
+            host=plan.host,
             require_gpu=wanted.require_gpu,
             queue_if_unavailable=wanted.queue_if_unavailable,
             trace_parent=self._trace_here(),
@@ -82,6 +83,7 @@ class TrainingService:
                 request,
                 plan.execution_mode,
                 plan.execution_reason,
+                host=plan.host,
                 priority=wanted.priority,
                 idempotency_key=key,
                 request_digest=digest,
@@ -99,7 +101,7 @@ class TrainingService:
 
     async def retry(self, operation_id: str, *, from_start: bool = False) -> Operation:
         """Queue a failed or cancelled training again; it goes on from its checkpoint unless told otherwise."""
-        operation = await self._operations.retry(operation_id)
+        operation = await self._operations.retry(operation_id, from_start=from_start)
         if from_start:
             self._checkpoints.discard(operation_id)
         self._queue.wake()

@@ -1,17 +1,24 @@
 """The backend's way to one host service: its routes as calls, its failures as sentences."""
 
+import asyncio
 import ssl
-from collections.abc import Collection
-from ipaddress import ip_address
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import httpx2
 from pydantic import SecretStr, ValidationError
 
-from ktrdr.contracts.hosts import HostEntry, HostHealth
-from ktrdr.errors import InternalError, InvalidSettings, Unavailable, restore
+from ktrdr.contracts.addresses import require_private
+from ktrdr.contracts.hosts import HostEntry, HostHealth, ResultPayload, SessionStart, SessionState
+from ktrdr.errors import InternalError, InvalidSettings, NotPlaced, TransferCorrupt, Unavailable, restore
+
+_STATUS = 10.0
+"""Seconds that a short answer may take."""
+_PIECE = 1 << 20
+_LARGEST_RESULT = 64 * 1024 * 1024
+"""Bytes of a result as JSON; its files are larger."""
 
 
 class HostLinks:
@@ -23,11 +30,7 @@ class HostLinks:
     ) -> None:
         self._key = key
         self._trusted = trusted
-        try:
-            verify = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
-        except OSError as error:
-            raise InvalidSettings(f"the certificates in {ca_file} cannot be read: {error}") from None
-        self._http = httpx2.AsyncClient(timeout=httpx2.Timeout(30.0, connect=5.0), verify=verify)
+        self._http = http_client(ca_file)
 
     async def __aenter__(self) -> Self:
         return self
@@ -37,7 +40,80 @@ class HostLinks:
 
     async def health(self, host: HostEntry) -> HostHealth:
         """How the host does."""
-        return HostHealth.model_validate(await self._ask(host, "GET", "/health"), extra="ignore")
+        try:
+            return HostHealth.model_validate(await self._ask(host, "GET", "/health"), extra="ignore")
+        except ValidationError:
+            raise self._stranger(host) from None
+
+    async def start(self, host: HostEntry, wanted: SessionStart) -> SessionState:
+        """Start or find a session. Raises NotPlaced when the host has no slot, or nobody is there who could have
+        heard."""
+        require_private(host.url, self._trusted)  # a callback token is a secret
+        body = wanted.model_dump(mode="json")
+        if wanted.callback_token is not None:
+            body["callback_token"] = wanted.callback_token.get_secret_value()
+        try:
+            return self._state(host, await self._ask(host, "POST", "/training/start", json=body))
+        except Unavailable as error:
+            if isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout):
+                raise NotPlaced(str(error)) from None
+            raise
+
+    async def status(self, host: HostEntry, session_id: str) -> SessionState:
+        """How far a session is. Raises SessionNotFound."""
+        return self._state(host, await self._ask(host, "GET", f"/training/status/{session_id}", timeout=_STATUS))
+
+    async def stop(self, host: HostEntry, session_id: str) -> SessionState:
+        """Cancel a session. Raises SessionNotFound."""
+        return self._state(host, await self._ask(host, "POST", f"/training/stop/{session_id}", timeout=_STATUS))
+
+    async def received(self, host: HostEntry, session_id: str) -> SessionState:
+        """Tell the host that it need not keep the result any longer."""
+        return self._state(host, await self._ask(host, "DELETE", f"/training/result/{session_id}"))
+
+    async def result(self, host: HostEntry, session_id: str) -> ResultPayload:
+        """The result of a session that has finished."""
+        content = bytearray()
+        path = f"/training/result/{session_id}"
+        async with self._streamed(host, path, {}) as response:
+            async for piece in response.aiter_bytes():
+                content += piece
+                if len(content) > _LARGEST_RESULT:
+                    raise TransferCorrupt(f"the result of {session_id} is larger than {_LARGEST_RESULT:,} bytes")
+        try:
+            return await asyncio.to_thread(ResultPayload.model_validate_json, bytes(content), extra="ignore")
+        except ValidationError:
+            raise TransferCorrupt(f"the result of {session_id} is not whole: fetch it again") from None
+
+    async def download(self, host: HostEntry, session_id: str, name: str, target: Path, size: int) -> None:
+        """Fetch a file of a result into `target`, from where an earlier try ended."""
+        have = await asyncio.to_thread(_size, target)
+        if have >= size:
+            return
+        headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
+        async with self._streamed(host, f"/training/result/{session_id}/{name}", headers) as response:
+            with target.open("ab" if response.status_code == 206 else "wb") as file:
+                async for piece in response.aiter_raw(_PIECE):
+                    if file.tell() + len(piece) > size:
+                        raise TransferCorrupt(f"{name} of {session_id} is larger than it should be")
+                    await asyncio.to_thread(file.write, piece)
+
+    @asynccontextmanager
+    async def _streamed(self, host: HostEntry, path: str, headers: dict[str, str]) -> AsyncIterator[httpx2.Response]:
+        try:
+            async with self._http.stream("GET", host.url + path, headers=headers | self._headers(host)) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise self._failure(host, response)
+                yield response
+        except httpx2.TransportError as error:
+            raise self._silent(host, error) from error
+
+    def _state(self, host: HostEntry, answer: Any) -> SessionState:
+        try:
+            return SessionState.model_validate(answer, extra="ignore")
+        except ValidationError:
+            raise self._stranger(host) from None
 
     async def _ask(self, host: HostEntry, method: str, path: str, **more: Any) -> Any:
         try:
@@ -45,9 +121,9 @@ class HostLinks:
             if response.is_success:
                 return response.json()
         except httpx2.TransportError as error:
-            raise self._silent(host, error) from None
-        except (ValueError, ValidationError):
-            raise InternalError(f"the host {host.name} answered not as a KTRDR host does") from None
+            raise self._silent(host, error) from error
+        except ValueError:
+            raise self._stranger(host) from None
         raise self._failure(host, response)
 
     def _headers(self, host: HostEntry) -> dict[str, str]:
@@ -59,6 +135,9 @@ class HostLinks:
     def _silent(self, host: HostEntry, error: Exception) -> Unavailable:
         return Unavailable(f"the host {host.name} at {host.url} does not answer ({str(error) or type(error).__name__})")
 
+    def _stranger(self, host: HostEntry) -> InternalError:
+        return InternalError(f"the host {host.name} answered not as a KTRDR host does")
+
     def _failure(self, host: HostEntry, response: httpx2.Response) -> Exception:
         try:
             document = response.json()
@@ -69,20 +148,14 @@ class HostLinks:
         return restore({**document, "message": document.get("detail", "")})
 
 
-def require_private(url: str, trusted: Collection[str]) -> None:
-    """A secret may go there: by TLS, on this machine, or to a machine that is trusted. Raises InvalidSettings."""
-    parts = urlsplit(url)
-    name = parts.hostname or ""
-    if parts.scheme != "https" and not is_loopback(name) and name not in trusted:
-        raise InvalidSettings(
-            f"{url} is plain HTTP, which shows secrets to the network: use https, or name {name} in"
-            " KTRDR_TRUSTED_NETWORK"
-        )
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a host name or address means this machine."""
+def http_client(ca_file: Path | None) -> httpx2.AsyncClient:
+    """HTTP that trusts the certificates in `ca_file`, or the system's. Raises InvalidSettings."""
     try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"
+        verify = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
+    except OSError as error:
+        raise InvalidSettings(f"the certificates in {ca_file} cannot be read: {error}") from None
+    return httpx2.AsyncClient(timeout=httpx2.Timeout(30.0, connect=5.0), verify=verify)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0

@@ -2,20 +2,19 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ktrdr.contracts.hosts import PackedFile, ResultPayload
+from ktrdr.contracts.hosts import LARGEST_INLINE, PackedFile, ResultPayload, SeriesNeeded
 from ktrdr.contracts.models import ModelArtifact
 from ktrdr.contracts.training import TrainingResult
-from ktrdr.execution.files import fsync_folder, storage_failures, write_synced
+from ktrdr.execution.files import fsync_folder, replace_file, storage_failures
 from ktrdr.execution.model_files import encode_json
 from ktrdr.execution.transfer.packing import pack
 
-LARGEST_INLINE = 16 * 1024 * 1024
-"""Bytes of packed files that go into the JSON; what is larger is fetched."""
-
 STATE, CONTEXT = "model.pt.gz", "context.pt.gz"
+SERIES = "series.json"
 _DOCUMENTS, _RESULT = "artifact.json", "result.json"
 
 
@@ -35,7 +34,7 @@ class SessionSink:
                     "context": pack(artifact.context, folder / CONTEXT),
                 }
                 said = {"documents": artifact.documents, "files": {name: f.model_dump() for name, f in files.items()}}
-                _replace(folder / _DOCUMENTS, encode_json(said, "artifact"))
+                replace_file(folder / _DOCUMENTS, encode_json(said, "artifact"))
         return str(folder)
 
 
@@ -44,10 +43,24 @@ def has_model(folder: Path) -> bool:
     return (folder / _DOCUMENTS).is_file()
 
 
+def forget_model(folder: Path) -> None:
+    """Make room for another training's."""
+    with storage_failures("forget a model", folder):
+        for name in (_DOCUMENTS, _RESULT, STATE, CONTEXT):
+            (folder / name).unlink(missing_ok=True)
+        fsync_folder(folder)
+
+
+def keep_series(folder: Path, series: Sequence[SeriesNeeded]) -> None:
+    """Leave word for the training which bars it has to read."""
+    with storage_failures("keep the session", folder):
+        replace_file(folder / SERIES, json.dumps([one.model_dump() for one in series]).encode())
+
+
 def keep_result(folder: Path, result: TrainingResult) -> None:
     """Keep what the training returned, which knows of its last steps too."""
     with storage_failures("keep the result", folder):
-        _replace(folder / _RESULT, encode_json(result.model_dump(mode="json"), "result"))
+        replace_file(folder / _RESULT, encode_json(result.model_dump(mode="json"), "result"))
 
 
 def read_payload(folder: Path, session_id: str, *, largest_inline: int = LARGEST_INLINE) -> ResultPayload:
@@ -84,10 +97,3 @@ def _result(folder: Path, documents: dict[str, Any]) -> dict[str, Any]:
 
 
 _SUMMARIES = ("model_info", "data_summary", "resource_usage", "provenance")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    write_synced(beside, content)
-    beside.replace(path)
-    fsync_folder(path.parent)
