@@ -35,7 +35,7 @@ COMMANDS: dict[str, list[str]] = {
 }
 
 
-LOCAL = {"serve", "keys create", "keys list", "keys revoke", "db upgrade", "config show"}
+LOCAL = {"serve", "host serve", "keys create", "keys list", "keys revoke", "db upgrade", "config show"}
 """What speaks to no client: tested with what it does."""
 
 
