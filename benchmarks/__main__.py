@@ -1,10 +1,10 @@
-"""Runs the benchmarks named, or all of them: `python -m benchmarks [trainer] [pipeline] [startup] [service]`."""
+"""Runs the benchmarks named (trainer, pipeline, startup, service, transfer), or all: `python -m benchmarks trainer`."""
 
 import sys
 
-from benchmarks import pipeline, service, startup, trainer
+from benchmarks import pipeline, service, startup, trainer, transfer
 
-BENCHMARKS = {"trainer": trainer.main, "pipeline": pipeline.main, "startup": startup.main, "service": service.main}
+MODULES = {"trainer": trainer, "pipeline": pipeline, "startup": startup, "service": service, "transfer": transfer}
 
-for name in sys.argv[1:] or BENCHMARKS:
-    BENCHMARKS[name]()
+for name in sys.argv[1:] or MODULES:
+    MODULES[name].main()

@@ -76,6 +76,8 @@ class ResultCourier:
             log("result posted", session_id=session_id, attempt=number, became=became, why=why, bytes=len(body))
             if became is not None:
                 return became
+            if session.state.delivery is not Delivery.PENDING:
+                break  # it was fetched meanwhile
             if wait is not None:
                 await self._sleep(wait * random.uniform(0.75, 1.25))
         return Delivery.KEPT

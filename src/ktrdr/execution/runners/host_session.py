@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,6 +116,8 @@ class FollowedSession:
                 return await self._stop()
             try:
                 state = await self._state()
+                if self._arrival.result is not None:
+                    continue  # it came while the host was asked
                 if state.status is SessionStatus.FINISHED:
                     finished = finished or time.monotonic()
                     waited = time.monotonic() - finished > self._patience.callback
@@ -142,16 +145,13 @@ class FollowedSession:
 
     async def _state(self) -> SessionState:
         """Where the session is. Raises Unavailable for whatever is no answer to that."""
-        try:
-            return self._take(await self._links.status(self._host, self._id))
-        except SessionNotFound:
-            _log.warning("the host has forgotten the session: it is begun anew", host=self._host.name)
-            await self.begin(known=True)
-            return self._take(await self._links.status(self._host, self._id))
-        except Unavailable:
-            raise
-        except KtrdrError as error:  # a proxy's error page, another key: the training may well go on there
-            raise Unavailable(str(error)) from None
+        with _patiently():
+            try:
+                return self._take(await self._links.status(self._host, self._id))
+            except SessionNotFound:
+                _log.warning("the host has forgotten the session: it is begun anew", host=self._host.name)
+                await self.begin(known=True)
+                return self._take(await self._links.status(self._host, self._id))
 
     def _take(self, state: SessionState) -> SessionState:
         """Pass on what is new; the clock of the silence starts anew."""
@@ -206,11 +206,14 @@ class FollowedSession:
 
     async def _fetch(self) -> TrainingResult:
         """Bring the result home. What came of a large one is kept for the next try, unless it is corrupt."""
-        payload = await self._links.result(self._host, self._id)
+        with _patiently():
+            payload = await self._links.result(self._host, self._id)
         if payload.session_id != self._id:
             raise Unauthorized(f"the host {self._host.name} gave out the result of {payload.session_id[:100]!r}")
         try:
-            result = await self._book.accept(self._id, payload, await self._files(payload))
+            with _patiently():
+                files = await self._files(payload)
+            result = await self._book.accept(self._id, payload, files)
         except TransferCorrupt:
             await asyncio.to_thread(remove_tree, self._scratch)
             raise
@@ -231,6 +234,17 @@ class FollowedSession:
             fetched[name] = self._scratch / f"{packed.sha256}.gz"  # another result is another file
             await self._links.download(self._host, self._id, file, fetched[name], packed.compressed_size)
         return fetched
+
+
+@contextmanager
+def _patiently() -> Iterator[None]:
+    """Whatever is wrong with an answer of the host, a proxy's page or another key, it may be right next time."""
+    try:
+        yield
+    except TransferCorrupt:
+        raise
+    except KtrdrError as error:
+        raise Unavailable(str(error)) from None
 
 
 def _end_of(state: SessionState) -> KtrdrError:

@@ -13,8 +13,8 @@ import torch
 from ktrdr.contracts.hosts import PackedFile, ResultPayload
 from ktrdr.contracts.models import ModelArtifact, ModelSink
 from ktrdr.contracts.training import TrainingRequest, TrainingResult
-from ktrdr.errors import KtrdrError, TransferCorrupt, WrongModel
-from ktrdr.execution.artifact import UNREADABLE, file_writers, outline, rebuilt
+from ktrdr.errors import TransferCorrupt, WrongModel
+from ktrdr.execution.artifact import file_writers, outline, rebuilt
 from ktrdr.execution.files import make_folder, storage_failures
 from ktrdr.execution.reporting import columns_document, strategy_digest
 from ktrdr.execution.strategy.grammar import Strategy
@@ -73,7 +73,9 @@ class ResultReceiver:
         unpack(_packed(payload, name, fetched), place, file)
         try:
             opened: dict[str, Any] = torch.load(place, map_location="cpu", weights_only=True, mmap=True)
-        except UNREADABLE as error:
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a pickle made by others ends in an error of any kind
             raise WrongModel(f"the {name} of the result cannot be read ({type(error).__name__})") from None
         if not isinstance(opened, dict):
             raise WrongModel(f"the {name} of the result is a {type(opened).__name__}, no state dict")
@@ -109,7 +111,7 @@ def _check_model(strategy: Strategy, state: dict[str, Any], context: dict[str, A
         trained = rebuilt({**context, "state_dict": state})
         same = json.loads(context["strategy"]) == resolved(strategy)
         same = same and trained.data_digest == payload.provenance["data_digest"]
-    except (*UNREADABLE, KtrdrError) as error:
+    except Exception as error:  # noqa: BLE001 - as above: whatever it holds, it is no model
         raise WrongModel(f"the result is no model of the strategy {strategy.name}: {_first_line(error)}") from None
     if not same:
         raise WrongModel(f"the result was made with another strategy than {strategy.name}, or with other bars")
