@@ -3,12 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types imports coverage bench clean
+.PHONY: demo demo-host test check lint types imports coverage bench clean
 
 demo: $(VENV)/ready
 	$(BIN)/ktrdr data import examples/data/EURUSD_1h.csv.gz examples/data/AAPL_1d.csv.gz examples/data/IBM_1d.csv.gz \
 		examples/data/MSFT_1d.csv.gz examples/data/GOOG_1d.csv.gz
 	$(BIN)/ktrdr models train strategies/eurusd_momentum.yaml
+
+demo-host: $(VENV)/ready
+	$(BIN)/ktrdr data import examples/data/EURUSD_1h.csv.gz
+	$(BIN)/python examples/demo_host.py
 
 test: $(VENV)/ready
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --cov --cov-report= --cov-fail-under=0 tests/execution/labels

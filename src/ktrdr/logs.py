@@ -44,7 +44,17 @@ class OperationLogs:
         for line in text.splitlines():
             with suppress(ValueError):
                 lines.append(json.loads(line))
-        return lines
+        return sorted(lines, key=lambda line: str(line.get("timestamp", "")))
+
+    def add(self, operation_id: str, lines: list[dict[str, Any]]) -> None:
+        """Keep lines that were written on another machine, but for those that are here already."""
+        known = {json.dumps(line, sort_keys=True) for line in self.read(operation_id)}
+        new = [line for line in lines if json.dumps(line, sort_keys=True) not in known]
+        if new:
+            with suppress(OSError):
+                self._folder.mkdir(parents=True, exist_ok=True)
+                with self._path(operation_id).open("a", encoding="utf-8") as file:
+                    file.writelines(json.dumps(line) + "\n" for line in new)
 
     def forget(self, operation_id: str) -> None:
         """Remove the lines of an operation."""

@@ -64,6 +64,9 @@ class Proxy:
             started.set()
             with suppress(asyncio.CancelledError):
                 await server.serve_forever()
+            for open_still in asyncio.all_tasks() - {asyncio.current_task()}:
+                open_still.cancel()
+            await asyncio.sleep(0)
 
         thread = threading.Thread(target=loop.run_until_complete, args=(task := loop.create_task(serve()),))
         thread.start()

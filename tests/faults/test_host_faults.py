@@ -16,7 +16,6 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.xdist_group("host faults")
 @pytest.mark.parametrize("one", FAULTS, ids=lambda one: one.name)
 def test_fault(machines: Machines, one: Fault) -> None:
     """One model or none, nothing half-written, no second training."""

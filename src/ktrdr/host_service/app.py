@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from time import monotonic
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import FileResponse
@@ -17,28 +17,39 @@ from ktrdr.errors import Conflict, Unauthorized
 from ktrdr.execution.transfer.sending import CONTEXT, STATE, read_payload
 from ktrdr.host_service.session import TrainingSession
 from ktrdr.host_service.sessions import Sessions
+from ktrdr.logs import OperationLogs
 from ktrdr.web.guard import secure
 from ktrdr.web.limits import LimitBody
 from ktrdr.web.problems import answers, handle_errors
 
 LARGEST_START = 10_000_000
 """Bytes of a start: a strategy, and every series that it names."""
+MOST_LINES = 10_000
 
 
 def create_app(
-    sessions: Sessions, *, key: SecretStr | None, devices: Callable[[], Sequence[Device]], memory: int | None
+    sessions: Sessions,
+    *,
+    key: SecretStr | None,
+    devices: Callable[[], Sequence[Device]],
+    memory: int | None,
+    logs: OperationLogs,
 ) -> FastAPI:
     """The app over its sessions; without a `key` everybody is let in. `devices` may block; `memory` is in bytes."""
     app = FastAPI(title="KTRDR host service", version=version("ktrdr"), docs_url=None, redoc_url=None)
     handle_errors(app)
     app.add_middleware(LimitBody, larger={"/training/start": LARGEST_START})
     secure(app, hosts=None, origins=())
-    app.include_router(_routes(sessions, key, devices, memory))
+    app.include_router(_routes(sessions, key, devices, memory, logs))
     return app
 
 
 def _routes(
-    sessions: Sessions, key: SecretStr | None, devices: Callable[[], Sequence[Device]], memory: int | None
+    sessions: Sessions,
+    key: SecretStr | None,
+    devices: Callable[[], Sequence[Device]],
+    memory: int | None,
+    logs: OperationLogs,
 ) -> APIRouter:
     bearer, begun = HTTPBearer(auto_error=False), monotonic()
 
@@ -70,6 +81,12 @@ def _routes(
     async def status(session_id: str) -> SessionState:
         """How far it is."""
         return sessions.session(session_id).state
+
+    @router.get("/training/logs/{session_id}")
+    async def log(session_id: str) -> list[dict[str, Any]]:
+        """The newest lines of its training's log, oldest first."""
+        sessions.session(session_id)
+        return (await run_in_threadpool(logs.read, session_id))[-MOST_LINES:]
 
     @router.post("/training/stop/{session_id}")
     async def stop(session_id: str) -> SessionState:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ktrdr.wiring.parts import Late, bar_store, log_to
+from ktrdr.wiring.parts import Late, bar_store, log_to, operation_logs
 
 if TYPE_CHECKING:
     import httpx2
@@ -43,7 +43,13 @@ async def serve_host(*, listening: Callable[[str, list[str]], None], **options: 
         stack.push_async_callback(runner.aclose)
         sessions = _sessions(settings, http, runner)
         found = await asyncio.to_thread(_devices, settings)
-        app = create_app(sessions, key=settings.host_key, devices=lambda: found, memory=_memory())
+        app = create_app(
+            sessions,
+            key=settings.host_key,
+            devices=lambda: found,
+            memory=_memory(),
+            logs=operation_logs(settings),
+        )
         notices = [f"it trains on {device.type} ({device.name})" for device in found]
         notices.append(f"it sends results to {', '.join(settings.callback_origins)} (KTRDR_CALLBACK_ORIGINS)")
 

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ktrdr.wiring.parts import build_bars, build_receiver, build_storage, series_of
+from ktrdr.wiring.parts import build_bars, build_receiver, build_storage, operation_logs, series_of
 
 if TYPE_CHECKING:
     from ktrdr.contracts.hosts import HostEntry
@@ -51,6 +51,7 @@ async def open_hosts(
         desk,
         series_of=partial(series_of, build_bars(settings)),
         scratch=settings.incoming,
+        keep_log=operation_logs(settings).add,
         public_url=settings.public_url,
         patience=Patience(lost=settings.host_lost_seconds, stopping=settings.host_cancel_seconds),
     )

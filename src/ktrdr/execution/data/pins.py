@@ -27,8 +27,15 @@ class BarPins:
 
     def has(self, needed: SeriesNeeded) -> bool:
         """Whether these bars are held, taking them from this machine's own store if it has them."""
-        if self._place(needed).is_dir():
-            return True
+        place = self._place(needed)
+        if place.is_dir():
+            try:
+                _prove(BarStore(place), needed)
+            except TransferCorrupt:
+                with storage_failures("let go of damaged bars", place):
+                    remove_tree(place)
+            else:
+                return True
         frame = parse_timeframe(needed.timeframe)
         try:
             facts = self._own.facts(needed.symbol, frame)

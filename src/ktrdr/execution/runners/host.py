@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
 from ktrdr.contracts.hosts import (
     HostDirectory,
+    HostEntry,
     SeriesNeeded,
     SessionBook,
     SessionStart,
@@ -35,16 +37,19 @@ class HostSessionManager:
         *,
         series_of: Callable[[TrainingRequest], Sequence[SeriesNeeded]],
         scratch: Path,
+        keep_log: Callable[[str, list[dict[str, Any]]], object] = lambda *_: None,
         public_url: str | None = None,
         patience: Patience | None = None,
     ) -> None:
-        """`series_of` names the bars of a request; it blocks. Large results are fetched into `scratch`."""
+        """`series_of` names the bars of a request; it blocks. Large results are fetched into `scratch`; what the host
+        has logged of a training is kept by `keep_log`."""
         self.public_url = public_url
         self._hosts = hosts
         self._links = links
         self._book = book
         self._series_of = series_of
         self._scratch = scratch
+        self._keep_log = keep_log
         self._patience = patience or Patience()
 
     async def run(
@@ -67,20 +72,29 @@ class HostSessionManager:
             self._hosts.taken(host.name)
             try:
                 await session.begin(known=known)
-                return await session.follow()
+                result = await session.follow()
+                await self._bring_log(host, operation_id)
+                return result
             except NotPlaced:
                 await self._book.closed(operation_id, request.attempt)
                 raise
             except KtrdrError as error:
-                suspended = isinstance(error, TrainingCancelled) and cancellation.suspended
-                result = None if suspended else await arrival.close()  # from here on, what comes is refused
-                if result is None:
+                if isinstance(error, TrainingCancelled) and cancellation.suspended:
                     raise
-                return result
+                await self._bring_log(host, operation_id)
+                came = await arrival.close()  # from here on, what comes is refused
+                if came is None:
+                    raise
+                return came
             except asyncio.CancelledError:
                 with suppress(KtrdrError):
                     await self._links.stop(host, operation_id)
                 raise
+
+    async def _bring_log(self, host: HostEntry, operation_id: str) -> None:
+        with suppress(KtrdrError):
+            lines = await self._links.log(host, operation_id)
+            await asyncio.to_thread(self._keep_log, operation_id, lines)
 
     async def stop(self, host_name: str, session_id: str) -> None:
         """End a session that nobody follows any more; tried for a while, and raises nothing."""

@@ -67,6 +67,11 @@ class HostLinks:
         """Cancel a session. Raises SessionNotFound."""
         return self._state(host, await self._ask(host, "POST", f"/training/stop/{session_id}", timeout=_STATUS))
 
+    async def log(self, host: HostEntry, session_id: str) -> list[dict[str, Any]]:
+        """The lines that the session's training has logged."""
+        lines = await self._ask(host, "GET", f"/training/logs/{session_id}", timeout=_STATUS)
+        return [line for line in lines if isinstance(line, dict)] if isinstance(lines, list) else []
+
     async def received(self, host: HostEntry, session_id: str) -> SessionState:
         """Tell the host that it need not keep the result any longer."""
         return self._state(host, await self._ask(host, "DELETE", f"/training/result/{session_id}"))
