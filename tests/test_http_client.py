@@ -10,7 +10,8 @@ import uvicorn
 
 from ktrdr.api.app import create_app
 from ktrdr.client.http import HttpClient
-from ktrdr.errors import DataNotFound, InvalidName, InvalidRequest, Unavailable
+from ktrdr.contracts.hosts import HostEntry
+from ktrdr.errors import Conflict, DataNotFound, InvalidName, InvalidRequest, NotFound, Unavailable
 from tests.cli.fake_client import FakeClient
 
 
@@ -45,6 +46,19 @@ async def test_files_come_in_pieces_and_only_the_bars_that_were_named(url: str) 
         with pytest.raises(DataNotFound, match="other bars"):
             await anext(client.series_file("EURUSD", "1h", "d2"))
         assert (await client.strategy_schema())["title"] == "KTRDR strategy"
+
+
+async def test_hosts_are_registered_through_a_server(url: str) -> None:
+    """As they are where the client has the store itself."""
+    entry = HostEntry(name="gpu2", url="https://gpu2:8100", price_per_hour=0.5)
+    async with HttpClient(url) as client:
+        assert await client.add_host(entry) == entry
+        with pytest.raises(Conflict, match="there is a host gpu2 already"):
+            await client.add_host(entry)
+        assert [one.host.name for one in await client.hosts(fresh=True)] == ["gpu1", "gpu2"]
+        assert await client.remove_host("gpu2") == entry
+        with pytest.raises(NotFound, match="there is no host gpu2"):
+            await client.remove_host("gpu2")
 
 
 async def test_names_that_would_lead_elsewhere_are_not_sent(url: str) -> None:

@@ -11,6 +11,7 @@ from tests.cli.sample_result import BASELINES, TEST_METRICS, training_result
 
 from ktrdr.client import Client
 from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesDetails, SeriesInfo
+from ktrdr.contracts.hosts import Device, HostEntry, HostHealth, HostReport
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction, Signal
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus, Progress
 from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
@@ -21,6 +22,7 @@ from ktrdr.errors import (
     InvalidRequest,
     InvalidStrategy,
     ModelNotFound,
+    NotFound,
     OperationNotFound,
     Problem,
     StrategyNotFound,
@@ -66,6 +68,8 @@ class FakeClient:
         self.broken: Exception | None = None
         self.findings: list[Finding] = []
         self.signals = signals(12)
+        self.registered = [HostEntry(name="gpu1", url="https://gpu1:8100", price_per_hour=1.5)]
+        self.silent: set[str] = set()
 
     async def plan_training(self, wanted: StartTraining) -> TrainingPlan:
         self._know(wanted)
@@ -231,6 +235,23 @@ class FakeClient:
             raise InvalidRequest(f"there is no execution mode {mode!r}")
         return TrainingConfig(default_execution_mode=mode, origin="stored", previous="auto")
 
+    async def hosts(self, *, fresh: bool = False) -> list[HostReport]:
+        self.asked["hosts"] = {"fresh": fresh}
+        return [_report(host, host.name in self.silent) for host in self.registered]
+
+    async def add_host(self, entry: HostEntry) -> HostEntry:
+        if entry.name in [host.name for host in self.registered]:
+            raise Conflict(f"there is a host {entry.name} already")
+        self.registered.append(entry)
+        return entry
+
+    async def remove_host(self, name: str) -> HostEntry:
+        for host in self.registered:
+            if host.name == name:
+                self.registered.remove(host)
+                return host
+        raise NotFound(f"there is no host {name}")
+
     async def strategy_schema(self) -> dict[str, Any]:
         return {"title": "KTRDR strategy"}
 
@@ -356,4 +377,16 @@ def _series(symbol: str, timeframe: str) -> SeriesInfo:
         digest="0123456789abcdef0123",
         source=f"{symbol}_{timeframe}.csv",
         path=f"data/{symbol}_{timeframe}.parquet",
+    )
+
+
+def _report(host: HostEntry, silent: bool) -> HostReport:
+    devices = [Device(type="cuda", name="[GPU] 0", memory_bytes=80 * 2**30), Device(type="cpu", name="16 cores")]
+    health = HostHealth(version="0.4.0", uptime_seconds=93_784, devices=devices, slots=2, free_slots=1)
+    return HostReport(
+        host=host,
+        checked_at=START,
+        latency_seconds=0.012,
+        health=None if silent else health,
+        error=f"{host.url} does not [answer] within 2 s" if silent else None,
     )

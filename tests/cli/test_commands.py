@@ -189,6 +189,7 @@ def test_a_training_ends_with_a_summary_that_says_what_to_do_next(ktrdr: Ktrdr, 
         assert part in done.out
     assert f"ktrdr --home {home} models predict eurusd_momentum/EURUSD_1h_v" in done.out
     assert [line for line in done.err.splitlines() if line] == [
+        "Runs local: auto is the default; no GPU is required, and local starts fastest.",
         "Preparing features and labels…",
         "Training…",
         "Judging and saving the model…",

@@ -160,3 +160,39 @@ def test_import_hands_its_options_on(capsys: Captured) -> None:
     out, err = capsys.readouterr()
     assert "imported from EURUSD_1h.csv" in out
     assert "nothing.csv" in err
+
+
+def test_hosts_are_listed_with_what_they_have(capsys: Captured) -> None:
+    """A silent one too; without any the sentence says how to get one."""
+    client = FakeClient()
+    assert main(opening(client), ["hosts", "add", "gpu2", "https://gpu2:8100/", "--price-per-hour", "0.5"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "gpu2 is registered. gpu2 at https://gpu2:8100 answers in 12 ms, up for 1 d 2:03 h" in said
+    assert "cuda ([GPU] 0, 80 GiB), cpu (16 cores)" in said
+    assert "0.5 an hour" in said
+    client.silent = {"gpu2"}
+    assert main(opening(client), ["hosts", "list"]) == 0
+    first, second = [line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("gpu")]
+    assert ("answers" in first, "1 of 2" in first, "1.5" in first) == (True, True, True)
+    assert ("silent" in second, "of" in second) == (True, False)
+    for name in ("gpu1", "gpu2"):
+        assert main(opening(client), ["hosts", "remove", name]) == 0
+    assert "gpu2 at https://gpu2:8100 is forgotten." in capsys.readouterr().out
+    assert main(opening(client), ["hosts", "list"]) == 0
+    assert "ktrdr host serve" in capsys.readouterr().out
+
+
+def test_a_check_asks_anew_and_fails_when_one_is_silent(capsys: Captured) -> None:
+    """What a script goes by is the exit code; the other hosts are shown all the same."""
+    client = FakeClient()
+    client.registered.append(client.registered[0].model_copy(update={"name": "gpu2", "url": "https://gpu2:8100"}))
+    assert main(opening(client), ["hosts", "check"]) == 0
+    assert client.asked["hosts"] == {"fresh": True}
+    client.silent = {"gpu1"}
+    capsys.readouterr()
+    assert main(opening(client), ["hosts", "check"]) == 1
+    out, err = capsys.readouterr()
+    assert "gpu2 at" in out
+    assert err == "gpu1 cannot be used now: https://gpu1:8100 does not [answer] within 2 s\n"
+    assert main(opening(client), ["hosts", "check", "gpu2"]) == 0
+    assert main(opening(client), ["hosts", "check", "gpu1", "--json"]) == 1

@@ -74,7 +74,9 @@ def test_the_summary_says_what_matters(capsys: pytest.CaptureFixture[str]) -> No
         "ktrdr models predict momentum/EURUSD_1h_v1",
     ):
         assert said in out
-    assert err.splitlines() == ["Preparing features and labels…", "Training…"]
+    assert "local on cpu" in out
+    assert "the default" in out
+    assert err.splitlines() == ["Runs local: the default.", "Preparing features and labels…", "Training…"]
 
 
 def test_a_poor_result_can_still_be_shown() -> None:
@@ -145,7 +147,8 @@ def training(states: int, pause: float, *, deaf: bool = False, options: str = ""
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
-    assert "…" in process.stderr.readline()
+    while "…" not in process.stderr.readline():
+        pass
     return process
 
 

@@ -74,6 +74,7 @@ class Proxy:
         yield self
         loop.call_soon_threadsafe(task.cancel)
         thread.join()
+        loop.close()
 
     def rule(self, path: str, rule: Rule, times: int = 1) -> None:
         """Let the next `times` requests whose line has `path` in it meet `rule`."""

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -148,13 +148,19 @@ def sessions_in(root: Path, executor: Any, courier: Any, **options: Any) -> Sess
 
 
 async def ended(sessions: Sessions, session_id: str = "op_1") -> SessionState:
-    """The session once it has ended and its result is where it goes, within five seconds."""
-    async with asyncio.timeout(5):
-        while sessions.session(session_id).state.status.active:
-            await asyncio.sleep(0.005)
-        while sessions.session(session_id).state.delivery is Delivery.PENDING:
-            await asyncio.sleep(0.005)
+    """The session once it has ended and its result is where it goes."""
+    await until(lambda: not sessions.session(session_id).state.status.active)
+    await until(lambda: sessions.session(session_id).state.delivery is not Delivery.PENDING)
     return sessions.session(session_id).state
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait, five seconds at most, until the condition holds."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("the condition did not come to hold in five seconds")
 
 
 class _Server(uvicorn.Server):
@@ -171,8 +177,7 @@ async def served(app: Any, port: int = 0) -> AsyncIterator[int]:
     with socket.create_server(("127.0.0.1", port)) as bound:
         server = _Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
         task = asyncio.create_task(server.serve(sockets=[bound]))
-        while not server.started:
-            await asyncio.sleep(0.005)
+        await until(lambda: server.started)
         try:
             yield bound.getsockname()[1]
         finally:

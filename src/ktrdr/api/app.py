@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from ktrdr.api import data, docs, health, models, operations, results, strategies, trainings
+from ktrdr.api import hosts as host_services
 from ktrdr.api.metrics import measure
 from ktrdr.api.security import ScopeOf
 from ktrdr.api.tracing import RequestTracing, trace
@@ -65,7 +66,7 @@ def create_app(
         trace(app, tracing)
     secure(app, hosts=hosts, origins=origins)
     routes = APIRouter(prefix=PREFIX)
-    for resource in (trainings, results, operations, models, strategies, data):
+    for resource in (trainings, results, operations, models, strategies, data, host_services):
         routes.include_router(resource.router)
     app.include_router(routes)
     app.include_router(health.router)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ktrdr.cli import config, data, database, host, keys, models, operations, serve, strategies
+from ktrdr.cli import config, data, database, host, hosts, keys, models, operations, serve, strategies
 from ktrdr.cli.running import Local, OpenClient, Session
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(operations.app, name="operations")
 app.command("serve", epilog="Example:  ktrdr serve --port 8000")(serve.serve)
 app.add_typer(host.app, name="host")
+app.add_typer(hosts.app, name="hosts")
 app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")
 app.add_typer(config.app, name="config")

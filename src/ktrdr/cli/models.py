@@ -30,8 +30,11 @@ def train(
     start_date: StartDate = None,
     end_date: EndDate = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every use of chance.")] = None,
-    mode: Annotated[str | None, typer.Option(help="Where to run: auto or local.")] = None,
-    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail where no GPU is there.")] = False,
+    mode: Annotated[str | None, typer.Option(help="Where to run: auto, local or host (default: the system's).")] = None,
+    require_gpu: Annotated[
+        bool, typer.Option("--require-gpu", help="Train on a GPU, on a host if need be, or fail.")
+    ] = False,
+    queue: Annotated[bool, typer.Option("--queue", help="With --require-gpu: wait for a GPU instead.")] = False,
     models_dir: ModelsDir = None,
     priority: Annotated[
         int, typer.Option(min=-100, max=100, help="Of two that wait in a server's queue the higher runs first.")
@@ -52,7 +55,7 @@ def train(
             end_date=end_date,
             seed=seed,
         )
-        wanted = wanted_training(strategy, overrides, mode, require_gpu=require_gpu, priority=priority)
+        wanted = wanted_training(strategy, overrides, mode, require_gpu=require_gpu, queue=queue, priority=priority)
         if dry_run:
             show_plan(await client.plan_training(wanted), as_json=as_json)
             return None

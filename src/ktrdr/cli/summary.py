@@ -36,10 +36,11 @@ DROPPED = {
 }
 
 
-def show_training(screen: Console, result: "TrainingResult", where: Place = HERE) -> None:
-    """The whole summary of a finished training; `where` its model lies, for the commands to try next."""
+def show_training(screen: Console, result: "TrainingResult", where: Place = HERE, *, reason: str = "") -> None:
+    """The whole summary of a finished training; `where` its model lies, for the commands to try next, and the `reason`
+    for which it ran where it ran."""
     screen.print()
-    screen.print(trained_on(result))
+    screen.print(trained_on(result, reason))
     screen.print()
     screen.print(metrics_table(result.test_metrics, "Test, beside the baselines"))
     prose(screen, verdict(result.test_metrics))
@@ -59,7 +60,7 @@ def show_training(screen: Console, result: "TrainingResult", where: Place = HERE
         next_steps(screen, result.model_path, where)
 
 
-def trained_on(result: "TrainingResult") -> Table:
+def trained_on(result: "TrainingResult", reason: str = "") -> Table:
     """What was trained on what, as names and values."""
     data, model, use = result.data_summary, result.model_info, result.resource_usage
     metrics, labels = result.training_metrics, dict(data.get("labels", {}))
@@ -83,8 +84,17 @@ def trained_on(result: "TrainingResult") -> Table:
             f" {model.get('parameters', 0):,} parameters",
         ),
         ("training", f"{metrics.get('epochs_run')} epochs{stopped}; weights of epoch {metrics.get('best_epoch')}"),
-        ("ran", f"{use.get('mode')} on {model.get('device')}, {use.get('seconds', 0):.1f} s"),
+        ("ran", _ran(use, model.get("device", "–"))),
+        ("", reason or None),
     )
+
+
+def _ran(use: Mapping[str, Any], device: str) -> str:
+    """Where, for how long, and for how much where somebody counts."""
+    where = " ".join(filter(None, (use.get("mode"), use.get("host"))))
+    cost = use.get("cost")
+    money = "" if cost is None else f"; cost {cost:.4g} at {use.get('price_per_hour', 0):g} an hour"
+    return f"{where} on {device}, {use.get('seconds', 0):.1f} s{money}"
 
 
 def part_line(part: Mapping[str, Any]) -> str:

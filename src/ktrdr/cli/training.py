@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 def wanted_training(
-    strategy: str, overrides: "StrategyOverrides", mode: str | None, *, require_gpu: bool, priority: int
+    strategy: str,
+    overrides: "StrategyOverrides",
+    mode: str | None,
+    *,
+    require_gpu: bool,
+    queue: bool,
+    priority: int,
 ) -> "StartTraining":
     """What the command asks for: a file when it looks like one, else a name in strategies/."""
     from ktrdr.contracts.training import StartTraining
@@ -34,6 +40,7 @@ def wanted_training(
         overrides=overrides,
         execution_mode=mode,
         require_gpu=require_gpu,
+        queue_if_unavailable=queue,
         priority=priority,
     )
 
@@ -58,6 +65,9 @@ async def follow_operation(
 
     if detach:
         return _detached(operation, where, as_json=as_json)
+    if not as_json:
+        place = operation.execution_mode + (f" {operation.host}" if operation.host else "")
+        error_console().print(f"Runs {place}: {operation.execution_reason}.", markup=False, soft_wrap=True)
     with TrainingProgress(error_console(), quiet=as_json) as shown:
         on_ctrl_c = _cancelled_by_ctrl_c if cancel_on_ctrl_c else _left_by_ctrl_c
         with on_ctrl_c(client, operation.operation_id, shown):
@@ -138,7 +148,7 @@ def _end(operation: "Operation", where: Place, *, as_json: bool) -> int:
     if as_json:
         print_json(operation)
     elif operation.status is OperationStatus.COMPLETED and operation.result is not None:
-        show_training(console(), operation.result, where)
+        show_training(console(), operation.result, where, reason=operation.execution_reason)
     elif operation.status is OperationStatus.CANCELLED:
         error_console().print(f"The training was cancelled; nothing was saved (operation {operation.operation_id}).")
     else:

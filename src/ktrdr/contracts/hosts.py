@@ -9,7 +9,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any, Protocol, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
 from ktrdr.contracts.addresses import origin_of
 from ktrdr.contracts.training import Phase, TrainingRequest, TrainingResult
@@ -35,6 +35,15 @@ class HostEntry(Value):
     @classmethod
     def _is_origin(cls, url: str) -> str:
         return origin_of(url)
+
+
+def host_entry(name: str, url: str, price_per_hour: float | None = None) -> HostEntry:
+    """An entry of what a user wrote. Raises InvalidRequest."""
+    try:
+        return HostEntry(name=name, url=url, price_per_hour=price_per_hour)
+    except ValidationError as error:
+        rows = [f"{'.'.join(str(part) for part in row['loc'])}: {row['msg']}" for row in error.errors()]
+        raise InvalidRequest(f"that is no host: {'; '.join(rows)}") from None
 
 
 class Device(Value):

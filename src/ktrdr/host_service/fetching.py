@@ -1,6 +1,7 @@
 """Brings the bars of a session to this host: from its own store where it has the very same, else from the backend."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -38,20 +39,21 @@ class BarFetcher:
         self._bars = bars
         self._attempts = attempts
         self._wait = wait
+        self._fetching: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by digest
 
     async def __call__(self, session: TrainingSession) -> None:
         """Hold every series of the session, or raise what is wrong with one."""
         for needed in session.wanted.series:
-            if await asyncio.to_thread(self._bars.has, needed):
-                continue
-            session.note(Phase.DATA_LOADING, f"Fetching the bars of {needed.symbol} {needed.timeframe}")
-            await self._fetch(session, needed)
+            async with self._fetching[needed.digest]:  # what two sessions need comes once
+                if await asyncio.to_thread(self._bars.has, needed):
+                    continue
+                session.note(Phase.DATA_LOADING, f"Fetching the bars of {needed.symbol} {needed.timeframe}")
+                await self._fetch(session, needed)
 
     async def _fetch(self, session: TrainingSession, needed: SeriesNeeded) -> None:
         what = f"{needed.symbol} {needed.timeframe}"
         for attempt in range(1, self._attempts + 1):
-            if session.cancellation.cancelled:
-                raise TrainingCancelled("the training was cancelled")
+            _go_on(session)
             file = await asyncio.to_thread(self._bars.scratch, needed)
             try:
                 await self._download(session, needed, file)
@@ -83,10 +85,16 @@ class BarFetcher:
                 raise _refused(needed, response)
             with file.open("wb") as target:
                 async for piece in response.aiter_bytes(1 << 20):
+                    _go_on(session)
                     size += len(piece)
                     if size > _LARGEST_SERIES:
                         raise TransferCorrupt(f"a file of bars is larger than {_LARGEST_SERIES:,} bytes")
                     await asyncio.to_thread(target.write, piece)
+
+
+def _go_on(session: TrainingSession) -> None:
+    if session.cancellation.cancelled:
+        raise TrainingCancelled("the training was cancelled")
 
 
 def _refused(needed: SeriesNeeded, response: httpx2.Response) -> KtrdrError:

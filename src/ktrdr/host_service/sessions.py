@@ -191,4 +191,5 @@ class Sessions:
         if session.state.delivery is Delivery.PENDING:
             became = await self._courier.deliver(session)
             if session.state.delivery is Delivery.PENDING:  # else it was fetched meanwhile
-                session.change(delivery=became)
+                with suppress(StorageFailed):  # as above
+                    session.change(delivery=became)

@@ -9,6 +9,7 @@ from typing import Any
 from ktrdr.contracts.hosts import LARGEST_INLINE, PackedFile, ResultPayload, SeriesNeeded
 from ktrdr.contracts.models import ModelArtifact
 from ktrdr.contracts.training import TrainingResult
+from ktrdr.errors import StorageFailed
 from ktrdr.execution.files import fsync_folder, replace_file, storage_failures
 from ktrdr.execution.model_files import encode_json
 from ktrdr.execution.transfer.packing import pack
@@ -64,23 +65,33 @@ def keep_result(folder: Path, result: TrainingResult) -> None:
 
 
 def read_payload(folder: Path, session_id: str, *, largest_inline: int = LARGEST_INLINE) -> ResultPayload:
-    """What is sent of the model in that folder; its files are inside when they are small enough together."""
+    """What is sent of the model in that folder; its files are inside when they are small enough together.
+
+    Raises StorageFailed when it cannot be read.
+    """
     with storage_failures("read the result", folder):
-        said = json.loads((folder / _DOCUMENTS).read_text(encoding="utf-8"))
-        files = {name: PackedFile.model_validate(file) for name, file in said["files"].items()}
-        inside: dict[str, Any] = {}
-        if sum(file.compressed_size for file in files.values()) <= largest_inline:
-            inside = {
-                "model_state_dict_b64": base64.b64encode((folder / STATE).read_bytes()).decode("ascii"),
-                "context_b64": base64.b64encode((folder / CONTEXT).read_bytes()).decode("ascii"),
-            }
-        return ResultPayload(
-            session_id=session_id,
-            config=said["documents"]["config"],
-            **files,
-            **inside,
-            **_result(folder, said["documents"]),
-        )
+        try:
+            return _payload(folder, session_id, largest_inline)
+        except (ValueError, LookupError, TypeError) as error:
+            raise StorageFailed(f"the result in {folder} is damaged: {error}") from None
+
+
+def _payload(folder: Path, session_id: str, largest_inline: int) -> ResultPayload:
+    said = json.loads((folder / _DOCUMENTS).read_text(encoding="utf-8"))
+    files = {name: PackedFile.model_validate(file) for name, file in said["files"].items()}
+    inside: dict[str, Any] = {}
+    if sum(file.compressed_size for file in files.values()) <= largest_inline:
+        inside = {
+            "model_state_dict_b64": base64.b64encode((folder / STATE).read_bytes()).decode("ascii"),
+            "context_b64": base64.b64encode((folder / CONTEXT).read_bytes()).decode("ascii"),
+        }
+    return ResultPayload(
+        session_id=session_id,
+        config=said["documents"]["config"],
+        **files,
+        **inside,
+        **_result(folder, said["documents"]),
+    )
 
 
 def _result(folder: Path, documents: dict[str, Any]) -> dict[str, Any]:
