@@ -30,6 +30,8 @@ from ktrdr.execution.strategy.reading import read_strategy, resolved
 
 TEXT = (ROOT / "strategies" / "eurusd_momentum.yaml").read_text(encoding="utf-8")
 ZIGZAG = {"source": "zigzag", "zigzag_threshold": 0.004}
+CONTEXT = {"source": "context", "bullish_threshold": 0.001, "bearish_threshold": -0.001}
+REGIME = {"source": "regime", "macro_atr_mult": 2.0, "micro_atr_mult": 0.5}
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,7 @@ def request(operation_id: str = "train-1", **training: Any) -> TrainingRequest:
     strategy = resolved(read_strategy(TEXT, "test"))
     data = training.pop("training_data", {})
     strategy["training_data"] |= data
+    strategy["decisions"].pop("num_classes", None)
     strategy["training"] |= {"epochs": 3, **training}
     return TrainingRequest(operation_id=operation_id, strategy_name="eurusd_momentum", strategy=strategy)
 
@@ -184,7 +187,14 @@ def datasets(
 
 @pytest.mark.parametrize("kind", ["nothing", "a thousandfold", "another market"])
 @pytest.mark.parametrize(
-    "labels", [{}, {"labels": ZIGZAG}, {"labels": {"source": "triple_barrier", "cusum_multiplier": 1.0}}]
+    "labels",
+    [
+        {},
+        {"labels": ZIGZAG},
+        {"labels": {"source": "triple_barrier", "cusum_multiplier": 1.0}},
+        {"labels": CONTEXT},
+        {"labels": REGIME},
+    ],
 )
 def test_garbage_in_the_test_range_leaves_the_trained_weights_equal(
     monkeypatch: pytest.MonkeyPatch, eurusd: Bars, kind: str, labels: dict[str, Any]

@@ -20,8 +20,10 @@ from ktrdr.execution.fuzzy.memberships import MEMBERSHIPS
 from ktrdr.execution.indicators.base import Indicator
 from ktrdr.execution.indicators.engine import IndicatorEngine
 from ktrdr.execution.indicators.library import INDICATORS
-from ktrdr.execution.labels.base import NULL, Labeler
+from ktrdr.execution.labels.base import NULL, Labeler, Labels
+from ktrdr.execution.labels.context import Context
 from ktrdr.execution.labels.library import LABELERS
+from ktrdr.execution.labels.regime import Regime
 from ktrdr.execution.labels.triple_barrier import TripleBarrier
 from ktrdr.execution.labels.zigzag import Zigzag
 from ktrdr.execution.models.library import MODELS
@@ -34,6 +36,10 @@ LABELER_CASES: list[Labeler] = [
     TripleBarrier(vol_span=10, max_holding_period=8, vol_method="close"),
     TripleBarrier(vol_span=5, max_holding_period=20, cusum_multiplier=1.5),
     TripleBarrier(vol_span=5, max_holding_period=3, cusum_threshold=0.01),
+    Context(horizon=3),
+    Context(horizon=9, bullish_threshold=0.01, bearish_threshold=0.0),
+    Regime(macro_atr_mult=2.0, micro_atr_mult=0.5, atr_period=3, vol_lookback=6),
+    Regime(macro_atr_mult=1.0, micro_atr_mult=0.4, atr_period=4, vol_lookback=15, vol_crisis_threshold=1.1),
 ]
 
 
@@ -41,7 +47,7 @@ def test_every_labeler_is_among_the_cases() -> None:
     assert {type(labeler) for labeler in LABELER_CASES} == set(LABELERS)
 
 
-@pytest.mark.parametrize("kind", [*INDICATORS, *MEMBERSHIPS, *MODELS], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*INDICATORS, *MEMBERSHIPS, *LABELERS, *MODELS], ids=lambda kind: kind.__name__)
 def test_every_component_is_documented_with_an_example_that_runs(kind: type[Component]) -> None:
     assert ">>>" in (kind.__doc__ or ""), f"{kind.__name__} has no example: add one to its docstring"
     module = importlib.import_module(kind.__module__)
@@ -126,6 +132,11 @@ def futures(bars: Bars, after: int, seed: int) -> list[Bars]:
     ]
 
 
+def is_null(labels: Labels) -> np.ndarray:
+    """Where there is no class, or no number."""
+    return np.isnan(labels.label) if labels.label.dtype == np.float64 else labels.label == NULL
+
+
 @pytest.mark.parametrize("labeler", LABELER_CASES, ids=str)
 @settings(max_examples=15)
 @given(seed=st.integers(0, 1000), data=st.data())
@@ -143,7 +154,9 @@ def test_a_label_is_settled_at_known_at_and_not_before(labeler: Labeler, seed: i
         again = labeler.label(other)
         assert (again.label[bar], again.known_at[bar]) == (labels.label[bar], known)
         np.testing.assert_array_equal(again.event[: known + 1], labels.event[: known + 1])
-    assert labeler.label(cut(bars, known)).label[bar] == NULL
+    early = labeler.label(cut(bars, known))
+    assert early.known_at[bar] == NULL
+    assert is_null(early)[bar]
 
 
 @pytest.mark.parametrize("labeler", LABELER_CASES, ids=str)
@@ -153,9 +166,43 @@ def test_a_cut_keeps_what_was_known_and_nulls_the_rest(labeler: Labeler, seed: i
     bars = random_bars(seed, 90)
     whole, short = labeler.label(bars), labeler.label(cut(bars, at))
     was_known = (whole.known_at[:at] != NULL) & (whole.known_at[:at] < at)
-    np.testing.assert_array_equal(short.label, np.where(was_known, whole.label[:at], NULL))
+    np.testing.assert_array_equal(short.label[was_known], whole.label[:at][was_known])
+    np.testing.assert_array_equal(is_null(short), ~was_known)
     np.testing.assert_array_equal(short.known_at, np.where(was_known, whole.known_at[:at], NULL))
     np.testing.assert_array_equal(short.event, whole.event[:at])
+
+
+@pytest.mark.parametrize("kind", LABELERS, ids=lambda kind: kind.__name__)
+class TestLabelers:
+    @pytest.mark.parametrize("count", [0, 1, 2, 5])
+    def test_a_short_series_has_no_labels(self, kind: type[Labeler], count: int) -> None:
+        labels = kind().label(random_bars(3, count))
+        assert len(labels.label) == len(labels.known_at) == len(labels.event) == count
+        assert is_null(labels).all() or count == 5
+
+    def test_odd_bars_have_a_defined_result(self, kind: type[Labeler]) -> None:
+        """Flat prices, no volume, and a hole: a class of the labeler's own or null, known after its bar or never."""
+        flat = np.full(300, 50.0)
+        walk = random_bars(4, 300)
+        hole = changed(walk, slice(150, 153), open=np.nan, high=np.nan, low=np.nan, close=np.nan)
+        for bars in (bars_of(flat, flat, flat, flat), changed(walk, slice(None), volume=0.0), hole):
+            labels = kind().label(bars)
+            known = labels.known_at != NULL
+            np.testing.assert_array_equal(known, ~is_null(labels))
+            assert (labels.known_at[known] > np.flatnonzero(known)).all()
+            if kind.classes:
+                assert (labels.label[known] < len(kind.classes)).all()
+
+    def test_bad_parameters_are_refused(self, kind: type[Labeler]) -> None:
+        numbers = [name for name, field in kind.model_fields.items() if type(field.default) in (int, float)]
+        assert numbers
+        for name in numbers:
+            for wrong in (float("nan"), float("inf"), "2", True, None):
+                with pytest.raises(ValueError, match=name):
+                    kind.model_validate({name: wrong})
+            if name not in ("bullish_threshold", "bearish_threshold"):  # a return may be negative
+                with pytest.raises(ValueError, match=name):
+                    kind.model_validate({name: -3})
 
 
 def strategy_of_everything() -> Strategy:

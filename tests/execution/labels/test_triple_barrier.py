@@ -13,7 +13,8 @@ from tests.support import bars_of, random_bars
 
 from ktrdr.execution.labels.base import BUY, HOLD, NULL, SELL
 from ktrdr.execution.labels.cusum import cusum_events
-from ktrdr.execution.labels.triple_barrier import TripleBarrier, ewm_std, log_returns, triple_barrier
+from ktrdr.execution.labels.trailing import ewm_std, log_returns
+from ktrdr.execution.labels.triple_barrier import TripleBarrier, triple_barrier
 
 
 def slow_triple_barrier(bars, volatility, target, stop, holding):
@@ -132,6 +133,8 @@ def test_events_are_sampled_only_when_asked_for() -> None:
     returns = log_returns(bars.close)
     np.testing.assert_array_equal(fixed, slow_cusum(returns, np.full(400, 0.02)))
     np.testing.assert_array_equal(moving, slow_cusum(returns, 2.0 * ewm_std(returns, 50)))
+    adaptive = TripleBarrier(cusum_threshold=0.0).events(bars)
+    np.testing.assert_array_equal(adaptive, slow_cusum(returns, 0.5 * ewm_std(returns, 50)))
 
 
 def test_both_spellings_of_a_parameter_work_and_not_together() -> None:

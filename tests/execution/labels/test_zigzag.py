@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.execution.labels.slow import slow_turning_points
 
 from ktrdr.execution.labels.base import BUY, HOLD, NULL, SELL
 from ktrdr.execution.labels.zigzag import zigzag
@@ -13,53 +14,10 @@ WALKS = st.lists(st.floats(-0.05, 0.05), min_size=1, max_size=80).map(
 )
 
 
-def turning_points(close: np.ndarray, threshold: float) -> tuple[list[tuple[int, int, int]], int | None]:
-    """(index, kind, confirmed at) of every confirmed turning point, kind BUY for a low; and the running extreme."""
-    points: list[tuple[int, int, int]] = []
-    begun = 0
-    while True:
-        found = next_point(close, threshold, begun, points[-1] if points else None)
-        if found is None:
-            break
-        points.append(found)
-        begun = found[2]
-    if not points:
-        return points, None
-    index, kind, _ = points[-1]
-    leg = close[index + 1 :]
-    best = leg.max() if kind == BUY else leg.min()
-    return points, index + 1 + int(np.flatnonzero(leg == best)[0])
-
-
-def next_point(
-    close: np.ndarray, threshold: float, begun: int, last: tuple[int, int, int] | None
-) -> tuple[int, int, int] | None:
-    """The next turning point after `last`, searched by brute force at each later close."""
-    for now in range(begun + (last is not None), len(close)):
-        if last is None:
-            seen = close[: now + 1]
-            if close[now] >= seen.min() * (1.0 + threshold):
-                return int(seen.argmin()), BUY, now
-            if close[now] <= seen.max() * (1.0 - threshold):
-                return int(seen.argmax()), SELL, now
-            continue
-        index, kind, _ = last
-        leg = close[index + 1 : now]
-        if not len(leg):
-            continue
-        extreme = leg.max() if kind == BUY else leg.min()
-        at = index + 1 + int(np.flatnonzero(leg == extreme)[0])
-        if kind == BUY and close[now] <= extreme * (1.0 - threshold):
-            return at, SELL, now
-        if kind == SELL and close[now] >= extreme * (1.0 + threshold):
-            return at, BUY, now
-    return None
-
-
 def slow_zigzag(close: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """The grammar's definition, bar by bar, leg by leg."""
     label, known = np.full(len(close), NULL), np.full(len(close), NULL)
-    points, running = turning_points(close, threshold)
+    points, running = slow_turning_points(close, np.full(len(close), threshold))
     ends = [point[0] for point in points[1:]] + ([running] if running is not None else [])
     for (index, kind, confirmed), end in zip(points, ends, strict=True):
         label[index], known[index] = HOLD, confirmed

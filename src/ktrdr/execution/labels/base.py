@@ -36,6 +36,8 @@ class Labeler(Component):
     """Labels bars. Cutting the bars at u keeps every label with `known_at` ≤ u and nulls the rest."""
 
     classes: ClassVar[tuple[str, ...]] = SIGNALS
+    signals: ClassVar[bool] = True
+    """Whether what is predicted says what to do: only then there are trades."""
 
     @abstractmethod
     def label(self, bars: Bars) -> Labels:

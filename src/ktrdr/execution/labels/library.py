@@ -5,10 +5,12 @@ from typing import Annotated
 from pydantic import Field
 
 from ktrdr.execution.labels.base import Labeler
+from ktrdr.execution.labels.context import Context
+from ktrdr.execution.labels.regime import Regime
 from ktrdr.execution.labels.triple_barrier import TripleBarrier
 from ktrdr.execution.labels.zigzag import Zigzag
 
-AnyLabeler = Annotated[Zigzag | TripleBarrier, Field(discriminator="source")]
+AnyLabeler = Annotated[Zigzag | TripleBarrier | Context | Regime, Field(discriminator="source")]
 """The registry: every labeler there is."""
 
-LABELERS: tuple[type[Labeler], ...] = (Zigzag, TripleBarrier)
+LABELERS: tuple[type[Labeler], ...] = (Zigzag, TripleBarrier, Context, Regime)

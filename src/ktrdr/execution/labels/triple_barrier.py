@@ -3,7 +3,6 @@
 from typing import Annotated, Literal
 
 import numpy as np
-import polars as pl
 from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
@@ -13,6 +12,7 @@ from ktrdr.execution.data.bars import Bars
 from ktrdr.execution.indicators.library import Atr
 from ktrdr.execution.labels.base import BUY, HOLD, NULL, SELL, Labeler, Labels
 from ktrdr.execution.labels.cusum import cusum_events
+from ktrdr.execution.labels.trailing import ewm_std, log_returns
 
 Span = Annotated[Int, Field(ge=2, le=100_000)]
 
@@ -23,7 +23,13 @@ class TripleBarrier(Labeler):
     The barriers lie `pt_multiplier` and `sl_multiplier` volatilities from the close; volatility is TA-Lib's ATR over
     the close (`atr`) or the exponentially weighted standard deviation of log returns (`close`). An open beyond a
     barrier decides; when a bar touches both, the stop counts. Known at the touch, or after `max_holding_period` bars.
-    `cusum_threshold` or `cusum_multiplier` sample events (2.5.2.1); `compute_weights` weighs rows by uniqueness (4.4).
+    `cusum_threshold` or `cusum_multiplier` sample events (2.5.2.1); a threshold of 0 stands for the multiplier, which
+    is 0.5 then unless it is given. `compute_weights` weighs rows by uniqueness (4.4).
+
+    >>> flat = np.full(6, 100.0)
+    >>> highs = np.array([100.0, 101, 102, 100, 100, 100])
+    >>> triple_barrier(flat, highs, flat, flat, np.full(6, 0.01), 2.0, 1.5, 3)[0].tolist()  # 0 BUY, 1 HOLD, -1 null
+    [0, 0, 1, -1, -1, -1]
     """
 
     source: Literal["triple_barrier"] = "triple_barrier"
@@ -67,7 +73,7 @@ class TripleBarrier(Labeler):
         if self.cusum_threshold:
             height = np.full(len(bars), self.cusum_threshold)
         else:
-            height = (self.cusum_multiplier or 1.0) * ewm_std(returns, self.vol_span)
+            height = (self.cusum_multiplier or 0.5) * ewm_std(returns, self.vol_span)
         return cusum_events(returns, height)
 
     @property
@@ -78,20 +84,6 @@ class TripleBarrier(Labeler):
         """A walk without drift reaches the target first with probability sl / (pt + sl), time apart."""
         target = self.sl_multiplier / (self.pt_multiplier + self.sl_multiplier)
         return {"BUY": target, "SELL": 1.0 - target}
-
-
-def log_returns(close: NDArray[np.float64]) -> NDArray[np.float64]:
-    """ln(close[t] / close[t-1]); the first is NaN."""
-    returns = np.full(len(close), np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        np.log(close[1:] / close[:-1], out=returns[1:])
-    return returns
-
-
-def ewm_std(values: NDArray[np.float64], span: int) -> NDArray[np.float64]:
-    """Exponentially weighted standard deviation (adjusted, unbiased, as pandas computes it), NaN for `span` values."""
-    series = pl.Series(values).fill_nan(None)
-    return series.ewm_std(span=span, min_samples=span).fill_null(float("nan")).to_numpy()
 
 
 @njit(cache=True)

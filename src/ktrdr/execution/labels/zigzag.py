@@ -10,6 +10,7 @@ from pydantic import Field
 from ktrdr.execution.component import Int, Number
 from ktrdr.execution.data.bars import Bars
 from ktrdr.execution.labels.base import BUY, HOLD, NULL, SELL, Labeler, Labels
+from ktrdr.execution.labels.turning_points import turning_points
 
 
 class Zigzag(Labeler):
@@ -17,6 +18,10 @@ class Zigzag(Labeler):
 
     A turning point is known at its confirmation, the first close `zigzag_threshold` beyond it the other way; a bar of a
     leg at the first later bar that sets a new extreme of the leg. `label_lookahead` is stored without effect.
+
+    >>> closes = np.array([100, 99, 102, 105, 104, 101, 100, 104.0])
+    >>> zigzag(closes, 0.03)[0].tolist()  # 0 BUY, 1 HOLD, 2 SELL, -1 not known yet
+    [-1, 1, 0, 1, 2, 2, 1, -1]
     """
 
     source: Literal["zigzag"] = "zigzag"
@@ -31,44 +36,22 @@ class Zigzag(Labeler):
 
 @njit(cache=True)
 def zigzag(close: NDArray[np.float64], threshold: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Label and known_at of each close; one pass."""
-    count = len(close)
-    label = np.full(count, NULL, dtype=np.int64)
-    known_at = np.full(count, NULL, dtype=np.int64)
-    low = high = extreme = NULL
-    leg = NULL  # BUY on an up leg, SELL on a down leg, NULL before the first turning point
-    for now in range(count):
-        price = close[now]
-        if np.isnan(price):
-            continue
-        if leg == NULL:
-            if low == NULL or price < close[low]:
-                low = now
-            if high == NULL or price > close[high]:
-                high = now
-            if price >= close[low] * (1.0 + threshold):
-                leg = BUY
-                extreme = low
-            elif price <= close[high] * (1.0 - threshold):
-                leg = SELL
-                extreme = high
-            else:
-                continue
-            label[extreme] = HOLD
-            known_at[extreme] = now
-            _settle(label, known_at, extreme + 1, now, leg)
-            extreme = now
-        elif (leg == BUY and price > close[extreme]) or (leg == SELL and price < close[extreme]):
-            _settle(label, known_at, extreme, now, leg)
-            extreme = now
-        elif (leg == BUY and price <= close[extreme] * (1.0 - threshold)) or (
-            leg == SELL and price >= close[extreme] * (1.0 + threshold)
-        ):
-            leg = SELL if leg == BUY else BUY
-            label[extreme] = HOLD
-            known_at[extreme] = now
-            _settle(label, known_at, extreme + 1, now, leg)
-            extreme = now
+    """Label and known_at of each close, in linear time."""
+    label = np.full(len(close), NULL, dtype=np.int64)
+    known_at = np.full(len(close), NULL, dtype=np.int64)
+    at, legs, confirmed, running = turning_points(close, np.full(len(close), threshold))
+    for index in range(len(at)):
+        end = at[index + 1] if index + 1 < len(at) else running
+        label[at[index]] = HOLD
+        known_at[at[index]] = confirmed[index]
+        _settle(label, known_at, at[index] + 1, confirmed[index], legs[index])
+        extreme = confirmed[index]
+        for now in range(extreme + 1, end + 1):
+            rises = close[now] > close[extreme]
+            falls = close[now] < close[extreme]
+            if (rises and legs[index] == BUY) or (falls and legs[index] == SELL):
+                _settle(label, known_at, extreme, now, legs[index])
+                extreme = now
     return label, known_at
 
 
