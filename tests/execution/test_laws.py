@@ -210,9 +210,11 @@ def strategy_of_everything() -> Strategy:
     indicators = {kind.__name__.lower(): kind() for kind in INDICATORS}
     references = [f"{name}.{output}" for name, one in indicators.items() for output in one.outputs]
     shapes: dict[str, Any] = {
-        "triangular": [0, 50, 100],
-        "trapezoidal": {"type": "trapezoidal", "parameters": [0, 10, 90, 100]},
-        "gaussian": {"type": "gaussian", "parameters": [50, 20]},
+        str(kind.model_fields["type"].default): {
+            "type": kind.model_fields["type"].default,
+            "parameters": [10.0 * (number + 1) for number in range(len(kind.parameter_names))],
+        }
+        for kind in MEMBERSHIPS
     }
     return Strategy.model_validate(
         {

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from ktrdr.execution.fuzzy.memberships import Membership
+from ktrdr.execution.fuzzy.base import Membership
 
 Normalization = Literal["minmax", "zscore", "none"]
 

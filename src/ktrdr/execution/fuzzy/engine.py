@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from ktrdr.execution.fuzzy.memberships import Membership
+from ktrdr.execution.fuzzy.base import Membership
 
 
 class FuzzyEngine:
@@ -16,5 +15,4 @@ class FuzzyEngine:
         self, values: NDArray[np.float64], functions: Mapping[str, Membership]
     ) -> dict[str, NDArray[np.float32]]:
         """The membership of every value in each function, float32, of the values' shape; NaN where undefined."""
-        tensor = torch.from_numpy(values)
-        return {name: function.membership(tensor).float().numpy() for name, function in functions.items()}
+        return {name: function.column(values) for name, function in functions.items()}
