@@ -1,16 +1,16 @@
 """Context labels: whether the market has moved up, down or neither after some bars."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from ktrdr.execution.component import Int, Number, refusal
+from ktrdr.execution.component import Number, refusal
 from ktrdr.execution.data.bars import Bars
+from ktrdr.execution.labels.ahead import Horizon, returns_ahead
 from ktrdr.execution.labels.base import NULL, Labeler, Labels
 
-Horizon = Annotated[Int, Field(ge=1, le=100_000)]
 BULLISH, BEARISH, NEUTRAL = 0, 1, 2
 
 
@@ -43,17 +43,6 @@ class Context(Labeler):
         label = direction(returns, self.bullish_threshold, self.bearish_threshold)
         label = np.where(known_at == NULL, NULL, label)
         return Labels(label=label, known_at=known_at, event=self.events(bars))
-
-
-def returns_ahead(close: NDArray[np.float64], horizon: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """close[t + horizon] / close[t] − 1 and t + horizon for each bar; NaN and NULL where it is not there."""
-    count = len(close)
-    returns = np.full(count, np.nan)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        returns[: max(count - horizon, 0)] = close[horizon:] / close[:-horizon] - 1.0
-    there = np.isfinite(returns)
-    returns[~there] = np.nan
-    return returns, np.where(there, np.arange(count) + horizon, NULL)
 
 
 def direction(returns: NDArray[np.float64], bullish: float, bearish: float) -> NDArray[np.int64]:
