@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ktrdr.execution.calibration import brier_score, expected_calibration_error
+
 Probabilities = NDArray[np.float64]
 SMALLEST = float(np.finfo(np.float32).eps)
 
@@ -22,11 +24,12 @@ def classification_metrics(
     class_weights: NDArray[np.float64] | None = None,
     predicted: NDArray[np.int64] | None = None,
 ) -> dict[str, Any]:
-    """Accuracy, balanced accuracy, macro F1, MCC, log loss and the confusion matrix; the same keys for every judge.
+    """Accuracy, balanced accuracy, macro F1, MCC, log loss, calibration and the confusion matrix; the same keys for
+    every judge.
 
-    Probabilities are (rows, classes). With `class_weights`, `log_loss_prior_corrected` takes back the shift that
-    weighted training gave them. `predicted` is the most probable class unless given. Balanced accuracy is a mean over
-    the classes that occur, macro F1 over those that occur or are predicted.
+    Probabilities are (rows, classes). With `class_weights`, what is called `…_prior_corrected` takes back the shift
+    that weighted training gave them. `predicted` is the most probable class unless given. Balanced accuracy is a mean
+    over the classes that occur, macro F1 over those that occur or are predicted.
     """
     matrix = confusion_matrix(label, probabilities.argmax(axis=1) if predicted is None else predicted, len(classes))
     corrected = probabilities if class_weights is None else prior_corrected(probabilities, class_weights)
@@ -36,6 +39,10 @@ def classification_metrics(
         **matrix_metrics(matrix),
         "log_loss": log_loss(probabilities, label),
         "log_loss_prior_corrected": log_loss(corrected, label),
+        "brier": brier_score(probabilities, label),
+        "brier_prior_corrected": brier_score(corrected, label),
+        "calibration_error": expected_calibration_error(probabilities, label),
+        "calibration_error_prior_corrected": expected_calibration_error(corrected, label),
         "confusion_matrix": matrix.tolist(),
         "per_class": per_class(matrix, classes),
     }

@@ -10,6 +10,7 @@ from ktrdr.contracts.bars import Finding
 from ktrdr.execution.data.bars import PRICES, Bars, instant
 from ktrdr.execution.data.calendars import ALWAYS, FX, expected_opens
 from ktrdr.execution.data.jumps import split_like_jumps
+from ktrdr.execution.data.sessions import carried_opens, session_breaks
 from ktrdr.execution.data.timeframes import SECOND
 
 EXAMPLES = 3
@@ -106,14 +107,12 @@ def _carried_opens(bars: Bars) -> Finding | None:
     """Opens that are the last close although the market was shut between: nobody could trade there."""
     if bars.calendar == ALWAYS or len(bars) < 2:
         return None
-    step = int(bars.timeframe.length) * SECOND
-    gap = np.diff(bars.time) > (step if bars.timeframe.length < 86_400 else 0)
-    carried = gap & (bars.open[1:] == bars.close[:-1])
-    share = carried.sum() / max(1, gap.sum())
+    carried = carried_opens(bars)
+    share = carried.sum() / max(1, session_breaks(bars).sum())
     if share < 0.25 and bars.calendar != FX:
         return None
     message = f"opens after a session break are the close before it ({share:.0%} of the breaks)"
-    return _found("carried_opens", "info", bars, np.flatnonzero(carried) + 1, message)
+    return _found("carried_opens", "info", bars, np.flatnonzero(carried), message)
 
 
 def _stale(bars: Bars) -> Finding | None:
