@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from ktrdr.client.in_process import InProcessClient, OpenServices, Services
+from ktrdr.contracts.leaks import CheckLeaks
 from ktrdr.contracts.training import StartTraining
 
 
@@ -74,11 +75,18 @@ class House:
 
         part = cast("Any", self.part)
         self.client = InProcessClient(
-            services=cast("OpenServices", services), strategies=part, bars=part, models=part, model_user=part, logs=part
+            services=cast("OpenServices", services),
+            strategies=part,
+            bars=part,
+            models=part,
+            model_user=part,
+            leaks=part,
+            logs=part,
         )
 
 
 WANTED = StartTraining(strategy_name="momentum")
+LEAKS = CheckLeaks(strategy_name="momentum")
 
 
 async def test_the_service_is_opened_once_and_closed_in_order() -> None:
@@ -123,6 +131,7 @@ async def test_blocking_calls_leave_the_loop_alone() -> None:
             await client.strategies(),
             await client.strategy("momentum"),
             await client.validate("name: a", "a.yaml"),
+            await client.check_leaks(LEAKS),
             await client.models("momentum"),
             await client.model("m"),
             await client.delete_model("m"),
@@ -137,6 +146,7 @@ async def test_blocking_calls_leave_the_loop_alone() -> None:
         ("summaries", (), {}),
         ("read", ("momentum",), {}),
         ("read_text", ("name: a", "a.yaml"), {}),
+        ("check", (LEAKS,), {}),
         ("records", ("momentum",), {}),
         ("show", ("m",), {}),
         ("delete", ("m",), {}),

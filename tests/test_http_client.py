@@ -11,15 +11,22 @@ import uvicorn
 from ktrdr.api.app import create_app
 from ktrdr.client.http import HttpClient
 from ktrdr.contracts.hosts import HostEntry
+from ktrdr.contracts.leaks import CheckLeaks
+from ktrdr.contracts.strategies import StrategyOverrides
 from ktrdr.errors import Conflict, DataNotFound, InvalidName, InvalidRequest, NotFound, Unavailable
 from tests.cli.fake_client import FakeClient
 
 
 @pytest.fixture
-def url() -> Iterator[str]:
+def fake() -> FakeClient:
+    return FakeClient()
+
+
+@pytest.fixture
+def url(fake: FakeClient) -> Iterator[str]:
     """A server over a client that keeps everything in memory."""
     with socket.create_server(("127.0.0.1", 0)) as bound:
-        server = uvicorn.Server(uvicorn.Config(create_app(FakeClient()), log_config=None, lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(create_app(fake), log_config=None, lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         while not server.started:
@@ -59,6 +66,19 @@ async def test_hosts_are_registered_through_a_server(url: str) -> None:
         assert await client.remove_host("gpu2") == entry
         with pytest.raises(NotFound, match="there is no host gpu2"):
             await client.remove_host("gpu2")
+
+
+async def test_a_leak_check_is_asked_for_by_name_or_by_text(fake: FakeClient, url: str) -> None:
+    """What arrives is what was wanted, and the report comes back as it was."""
+    overrides = StrategyOverrides(symbols=["EURUSD"], seed=3)
+    for wanted in (
+        CheckLeaks(strategy_name="momentum", overrides=overrides, cuts=7),
+        CheckLeaks(strategy_text="name: momentum", source="a.yaml", cuts=3),
+    ):
+        async with HttpClient(url) as client:
+            report = await client.check_leaks(wanted)
+        assert fake.asked["leaks"] == wanted.model_dump()
+        assert report == await fake.check_leaks(wanted)
 
 
 async def test_names_that_would_lead_elsewhere_are_not_sent(url: str) -> None:

@@ -12,6 +12,7 @@ from tests.cli.sample_result import BASELINES, TEST_METRICS, training_result
 from ktrdr.client import Client
 from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesDetails, SeriesInfo
 from ktrdr.contracts.hosts import Device, HostEntry, HostHealth, HostReport
+from ktrdr.contracts.leaks import CheckLeaks, InputVerdict, LeakReport, LeakVerdict
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction, Signal
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus, Progress
 from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
@@ -70,6 +71,7 @@ class FakeClient:
         self.signals = signals(12)
         self.registered = [HostEntry(name="gpu1", url="https://gpu1:8100", price_per_hour=1.5)]
         self.silent: set[str] = set()
+        self.verdict = LeakVerdict.WARM_UP_ERROR
 
     async def plan_training(self, wanted: StartTraining) -> TrainingPlan:
         self._know(wanted)
@@ -168,6 +170,34 @@ class FakeClient:
                 ],
             )
         return await self.strategy("momentum")
+
+    async def check_leaks(self, wanted: CheckLeaks) -> LeakReport:
+        self.asked["leaks"] = wanted.model_dump()
+        if wanted.strategy_name is not None:
+            await self.strategy(wanted.strategy_name)
+        guilty = InputVerdict(
+            name="1h_atr_24_raw",
+            timeframe="1h",
+            verdict=self.verdict,
+            difference=0.058,
+            symbol="EURUSD",
+            at=START,
+            enough_history=264,
+        )
+        endless = guilty.model_copy(update={"name": "1h_obv_[raw]", "enough_history": None})
+        fine = InputVerdict(name="1h_rsi_low", timeframe="1h", verdict=LeakVerdict.PASS)
+        return LeakReport(
+            strategy_name="momentum",
+            symbols=["EURUSD"],
+            base_timeframe="1h",
+            history_required=50,
+            bars={"EURUSD 1h": 6225},
+            cuts=wanted.cuts,
+            verdict=self.verdict,
+            inputs=[fine, guilty, endless],
+            labels=fine.model_copy(update={"name": "labels"}),
+            notices=["warm-up error: [two] inputs"],
+        )
 
     async def models(self, strategy: str | None = None) -> list[ModelRecord]:
         return [_record(name) for name in sorted(self.stored) if strategy in (None, "momentum")]

@@ -1,12 +1,13 @@
-"""`/strategies`: list, show and validate."""
+"""`/strategies`: list, show, validate, and check for leaks."""
 
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import Field
 
-from ktrdr.api.shared import READ, Body, Service
-from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
+from ktrdr.api.shared import READ, Body, Instant, Names, Service
+from ktrdr.contracts.leaks import CheckLeaks, LeakReport
+from ktrdr.contracts.strategies import StrategyDetails, StrategyOverrides, StrategySummary
 from ktrdr.web.problems import answers
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
@@ -17,6 +18,26 @@ class StrategyText(Body):
 
     text: str = Field(max_length=1_000_000, examples=["name: my_strategy\n"])
     source: str = Field(default="strategy", max_length=1_000)
+
+
+class LeakCheckBody(Body):
+    """At how many moments of each symbol to cut the bars, and what to change of the strategy for this check."""
+
+    cuts: int = Field(default=20, ge=1, le=1_000)
+    symbols: Names | None = Field(default=None, examples=[["EURUSD"]])
+    timeframes: Names | None = Field(default=None, examples=[["1h"]])
+    start_date: Instant | None = None
+    end_date: Instant | None = None
+    seed: int | None = Field(default=None, ge=0, lt=2**63, examples=[42])
+
+    def wanted(self, **strategy: str) -> CheckLeaks:
+        """As the service takes it."""
+        overrides = StrategyOverrides.model_validate(self.model_dump(include=set(StrategyOverrides.model_fields)))
+        return CheckLeaks(cuts=self.cuts, overrides=overrides, **strategy)
+
+
+class LeakCheckOfText(LeakCheckBody, StrategyText):
+    """The same for a strategy file's text."""
 
 
 @router.get("", responses=answers(), dependencies=[READ])
@@ -41,3 +62,15 @@ async def read_strategy(name: str, client: Service) -> StrategyDetails:
 async def validate_strategy(body: StrategyText, client: Service) -> StrategyDetails:
     """The strategy resolved, or every mistake in it."""
     return await client.validate(body.text, body.source)
+
+
+@router.post("/leakcheck", responses=answers(404, 409), dependencies=[READ])
+async def check_text_for_leaks(body: LeakCheckOfText, client: Service) -> LeakReport:
+    """Whether inputs and labels of a strategy file know the future."""
+    return await client.check_leaks(body.wanted(strategy_text=body.text, source=body.source))
+
+
+@router.post("/{name}/leakcheck", responses=answers(404, 409), dependencies=[READ])
+async def check_for_leaks(name: str, body: LeakCheckBody, client: Service) -> LeakReport:
+    """Whether inputs and labels know the future, or have not settled: a verdict on each, on the stored bars."""
+    return await client.check_leaks(body.wanted(strategy_name=name))

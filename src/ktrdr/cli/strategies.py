@@ -1,4 +1,4 @@
-"""`ktrdr strategies`: list, show and validate strategy files."""
+"""`ktrdr strategies`: list, show, validate and check strategy files."""
 
 from pathlib import Path
 from shlex import quote
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ktrdr.cli.leaks import leakcheck
 from ktrdr.cli.options import Json, is_file
 from ktrdr.cli.running import FAILED, run
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from ktrdr.client import Client
     from ktrdr.contracts.strategies import StrategyDetails
 
-app = typer.Typer(help="Strategy files: list, show, validate.", no_args_is_help=True)
+app = typer.Typer(help="Strategy files: list, show, validate, check for leaks.", no_args_is_help=True)
+app.command("leakcheck", epilog="Example:  ktrdr strategies leakcheck eurusd_momentum --cuts 50")(leakcheck)
 
 
 @app.command("list", epilog="Example:  ktrdr strategies list")

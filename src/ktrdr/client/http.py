@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
 from ktrdr.contracts.hosts import HostEntry, HostReport
+from ktrdr.contracts.leaks import CheckLeaks, LeakReport
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus, OperationSummary
 from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
@@ -133,6 +134,15 @@ class HttpClient:
     async def validate(self, text: str, source: str) -> StrategyDetails:
         answer = await self._ask("POST", "/strategies/validate", json={"text": text, "source": source})
         return _read(StrategyDetails, answer)
+
+    async def check_leaks(self, wanted: CheckLeaks) -> LeakReport:
+        body: dict[str, Any] = {"cuts": wanted.cuts, **wanted.overrides.model_dump(mode="json")}
+        path = "/strategies/leakcheck"
+        if wanted.strategy_name is not None:
+            path = f"/strategies/{_part('strategy', wanted.strategy_name)}/leakcheck"
+        else:
+            body |= {"text": wanted.strategy_text, "source": wanted.source}
+        return _read(LeakReport, await self._ask("POST", path, json=body, timeout=_WORK_SECONDS))
 
     async def models(self, strategy: str | None = None) -> list[ModelRecord]:
         params = {"strategy": strategy} if strategy else {}

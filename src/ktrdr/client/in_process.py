@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from ktrdr.contracts.bars import BarRepository, CheckReport, SeriesDetails, SeriesInfo
 from ktrdr.contracts.hosts import HostEntry, HostReport
+from ktrdr.contracts.leaks import CheckLeaks, LeakChecker, LeakReport
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, ModelRepository, ModelUser, Prediction
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus
 from ktrdr.contracts.strategies import StrategyDetails, StrategyRepository, StrategySummary
@@ -40,6 +41,7 @@ class InProcessClient:
         bars: BarRepository,
         models: ModelRepository,
         model_user: ModelUser,
+        leaks: LeakChecker,
         logs: OperationLogs,
     ) -> None:
         self._open = services
@@ -49,6 +51,7 @@ class InProcessClient:
         self._bars = bars
         self._models = models
         self._model_user = model_user
+        self._leaks = leaks
         self._logs = logs
 
     async def __aenter__(self) -> Self:
@@ -125,6 +128,9 @@ class InProcessClient:
 
     async def validate(self, text: str, source: str) -> StrategyDetails:
         return await asyncio.to_thread(lambda: self._strategies.read_text(text, source))
+
+    async def check_leaks(self, wanted: CheckLeaks) -> LeakReport:
+        return await asyncio.to_thread(lambda: self._leaks.check(wanted))
 
     async def models(self, strategy: str | None = None) -> list[ModelRecord]:
         return await asyncio.to_thread(lambda: self._models.records(strategy))

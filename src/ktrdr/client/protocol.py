@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
 from ktrdr.contracts.hosts import HostEntry, HostReport
+from ktrdr.contracts.leaks import CheckLeaks, LeakReport
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus
 from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
@@ -45,6 +46,9 @@ class Client(Protocol):
 
     async def validate(self, text: str, source: str) -> StrategyDetails:
         """The strategy of a file's text, resolved. Raises InvalidStrategy with every mistake, naming `source`."""
+
+    async def check_leaks(self, wanted: CheckLeaks) -> LeakReport:
+        """Whether inputs and labels know the future, or have not settled, on the stored bars."""
 
     async def models(self, strategy: str | None = None) -> list[ModelRecord]: ...
 

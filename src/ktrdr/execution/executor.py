@@ -19,6 +19,7 @@ from ktrdr.execution.features.builder import FeatureBuilder
 from ktrdr.execution.fuzzy.engine import FuzzyEngine
 from ktrdr.execution.importance import permutation_importance
 from ktrdr.execution.indicators.engine import IndicatorEngine
+from ktrdr.execution.leaks.check import LeakCheck
 from ktrdr.execution.market import BarSource, Market, load_market
 from ktrdr.execution.model_trainer import ModelTrainer
 from ktrdr.execution.models.classifier import Classifier
@@ -84,6 +85,7 @@ class TrainingExecutor:
 
         with step(Phase.LABELS):
             labels = [labeler.label(bars) for bars in market.bases]
+            leaks = LeakCheck(features, labeler, strategy.training_data, training.seed).quick(market, matrices)
 
         with step(Phase.DATASET):
             rows, dropped = rows_of(market.bases, matrices, labels, strategy.training_data)
@@ -125,7 +127,7 @@ class TrainingExecutor:
 
         with step(Phase.PERSISTENCE):
             trained = trained_model(model, strategy, market, split, judge, evaluation)
-            found = (market, labels, split, dropped, history, evaluation, test_loss, importance)
+            found = (market, labels, leaks, split, dropped, history, evaluation, test_loss, importance)
             report = Report(request, strategy, *found, model, threads, step.seconds)
             model_path = self._sink.save(model_artifact(report, trained))
             if checkpoints is not None:

@@ -20,6 +20,7 @@ from ktrdr.execution.device import device_name, peak_memory
 from ktrdr.execution.epochs import TrainingHistory
 from ktrdr.execution.evaluation import Evaluation
 from ktrdr.execution.labels.base import Labels
+from ktrdr.execution.leaks.findings import Findings
 from ktrdr.execution.market import Market
 from ktrdr.execution.models.classifier import Classifier
 from ktrdr.execution.rows import Rows
@@ -36,6 +37,7 @@ class Report:
     strategy: Strategy
     market: Market
     labels: Sequence[Labels]
+    leaks: Findings
     split: Split
     dropped: Mapping[str, int]
     history: TrainingHistory
@@ -158,6 +160,7 @@ def data_summary(report: Report) -> dict[str, Any]:
         "purged": dict(split.purged),
         "embargo_bars": dict(split.embargo),
         "labels": {**strategy.training.labels.model_dump(mode="json", exclude_none=True), **_labels(report)},
+        "leak_check": report.leaks.summary(),
         "notices": _notices(report),
     }
 
@@ -250,7 +253,8 @@ def _notices(report: Report) -> list[str]:
             f"early_stopping.min_delta {settings.min_delta:g} exceeds the first validation loss {first.val_loss:.4g}:"
             " no epoch can count as an improvement"
         )
-    return notices + _feature_notices(report) + report.evaluation.notices
+    leaks = report.leaks.notices(report.strategy.training_data.history_required)
+    return leaks + notices + _feature_notices(report) + report.evaluation.notices
 
 
 def _feature_notices(report: Report) -> list[str]:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-USES = ("weights", "shuffle", "dropout", "importance", "bootstrap")
+USES = ("weights", "shuffle", "dropout", "importance", "bootstrap", "leak_check", "walk")
 """New uses go to the end: the position is part of the stream."""
 
 

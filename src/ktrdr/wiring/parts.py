@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ktrdr.client.in_process import InProcessClient, OpenServices
     from ktrdr.contracts.bars import BarRepository
     from ktrdr.contracts.hosts import Receiver, SeriesNeeded
+    from ktrdr.contracts.leaks import LeakChecker
     from ktrdr.contracts.models import ModelUser
     from ktrdr.contracts.strategies import StrategyRepository
     from ktrdr.contracts.training import Executor, TrainingRequest, TrainingRunner
@@ -40,6 +41,7 @@ def build_client(settings: "Settings", services: "OpenServices") -> "InProcessCl
         bars=build_bars(settings),
         models=build_storage(settings),
         model_user=build_model_user(settings),
+        leaks=build_leak_checker(settings),
         logs=operation_logs(settings),
     )
 
@@ -126,6 +128,16 @@ def build_model_user(settings: "Settings") -> "ModelUser":
         return StoredModelUser(read, DataManager(bar_store(settings)))
 
     return cast("ModelUser", Late(make))
+
+
+def build_leak_checker(settings: "Settings") -> "LeakChecker":
+    def make() -> Any:
+        from ktrdr.execution.data.manager import DataManager
+        from ktrdr.execution.leaks.checker import StrategyLeakChecker
+
+        return StrategyLeakChecker(build_strategies(settings), DataManager(bar_store(settings)))
+
+    return cast("LeakChecker", Late(make))
 
 
 class Late:

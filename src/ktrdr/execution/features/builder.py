@@ -59,6 +59,14 @@ class FeatureBuilder:
         self._indicators = indicators
         self._fuzzy = fuzzy
 
+    def lookbacks(self) -> dict[str, int]:
+        """For each timeframe that a feature reads: how many bars pass before all its indicators are defined."""
+        bars: dict[str, int] = {}
+        for column in self.columns:
+            needed = self._indicators.indicators[column.indicator].lookback
+            bars[column.timeframe] = max(bars.get(column.timeframe, 0), needed)
+        return bars
+
     def indicators(self, series: Series) -> IndicatorValues:
         """Each indicator that a feature reads, once for each timeframe it is read on."""
         wanted: dict[str, list[str]] = {}
