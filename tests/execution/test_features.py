@@ -8,6 +8,8 @@ from tests.support import HOUR, ROOT, random_bars
 
 from ktrdr.execution.data.bars import Bars
 from ktrdr.execution.data.importing import read_bars
+from ktrdr.execution.data.resampling import resampled
+from ktrdr.execution.data.timeframes import parse_timeframe
 from ktrdr.execution.features.builder import FeatureBuilder, Series, last_closed
 from ktrdr.execution.features.columns import FeatureColumn
 from ktrdr.execution.fuzzy.engine import FuzzyEngine
@@ -68,6 +70,20 @@ def test_a_day_is_seen_only_once_it_has_closed() -> None:
     inside = hourly.closes % day != 0
     today = np.searchsorted(starts, hourly.time // day * day)
     assert (last[inside & seen] < today[inside & seen]).all()
+
+
+@given(st.sampled_from(["4h", "1d", "1w"]), st.integers(0, 1000), st.integers(700, 1_100))
+def test_a_resampled_timeframe_is_seen_only_once_closed(timeframe: str, seed: int, at: int) -> None:
+    """A row of the whole is that of the bars up to it: no longer bar tells of one that the row has not seen."""
+    whole, length = random_bars(seed, 1_200), parse_timeframe(timeframe)
+    known = whole.rows(slice(0, at))
+    rows = np.arange(at)
+    seen, later = resampled(known, length), resampled(whole, length)
+    last = last_closed(known, seen)
+    np.testing.assert_array_equal(last, last_closed(whole, later)[rows])
+    assert (seen.closes[last[last >= 0]] <= known.closes[last >= 0]).all()
+    for name in ("time", "open", "high", "low", "close", "volume"):
+        np.testing.assert_array_equal(getattr(seen, name), getattr(later, name)[: len(seen)])
 
 
 def builder(columns: tuple[FeatureColumn, ...]) -> FeatureBuilder:

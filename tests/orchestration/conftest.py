@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from ktrdr.contracts.bars import SeriesInfo
+from ktrdr.contracts.bars import SeriesInfo, SeriesReading, SeriesWanted
 from ktrdr.contracts.strategies import StrategyDetails
 from ktrdr.contracts.training import TrainingRequest, TrainingResult
 from ktrdr.errors import DataNotFound, StrategyNotFound
@@ -86,13 +86,16 @@ class OneStrategy:
         return self._details(overrides)
 
     def _details(self, overrides: Any) -> StrategyDetails:
+        symbols = (overrides and overrides.symbols) or ["EURUSD"]
+        timeframes = (overrides and overrides.timeframes) or ["1h"]
         return StrategyDetails(
             name="demo",
             source="demo.yaml",
             text="",
             resolved={"training": {"labels": {"source": "zigzag"}, "epochs": 3}, "model": {"type": "mlp"}},
-            symbols=(overrides and overrides.symbols) or ["EURUSD"],
-            timeframes=["1h"],
+            symbols=symbols,
+            timeframes=timeframes,
+            series=[SeriesWanted(symbol=symbol, timeframe=name) for symbol in symbols for name in timeframes],
             base_timeframe="1h",
             start_date=overrides.start_date if overrides else None,
             end_date=None,
@@ -119,9 +122,12 @@ class OneSeries:
             path="-",
         )
 
-    def count(self, symbol: str, timeframe: str, start: datetime | None, end: datetime | None) -> int:
-        self.describe(symbol, timeframe)
-        return 0 if start and start >= END else 6000
+    def reading(self, wanted: SeriesWanted, start: datetime | None, end: datetime | None) -> SeriesReading:
+        stored = self.describe(wanted.symbol, "1h")
+        if start and start >= END:
+            raise DataNotFound(f"there are no bars of {wanted.name} from {start}: choose other dates or import more")
+        notice = None if wanted.timeframe == "1h" else f"{wanted.name} is resampled from 1h"
+        return SeriesReading(wanted=wanted, bars=6000, stored=stored, notice=notice)
 
 
 class NothingSaved:

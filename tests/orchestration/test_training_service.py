@@ -123,7 +123,7 @@ async def test_two_ways_to_name_a_strategy(service_with, fakes):
 async def test_plan(service_with, operations):
     """A plan says what would be done and does nothing."""
     plan = await service_with(FakeExecutor()).plan(DEMO)
-    assert plan.bars == {"EURUSD 1h": 6000}
+    assert (plan.bars, plan.resampled) == ({"EURUSD 1h": 6000}, {})
     assert (plan.labels, plan.training, plan.model) == ({"source": "zigzag"}, {"epochs": 3}, {"type": "mlp"})
     assert (plan.execution_mode, plan.notices) == ("local", ["a notice"])
     assert await operations._store.count() == 0
@@ -137,7 +137,7 @@ async def test_plan(service_with, operations):
         (
             StartTraining(strategy_text="a", overrides=StrategyOverrides(start_date=datetime(2019, 1, 1, tzinfo=UTC))),
             DataNotFound,
-            "from 2019-01-01 to the end: those stored go from 2017-01-01 to 2018-01-01",
+            "no bars of EURUSD 1h from 2019-01-01",
         ),
         (DEMO.model_copy(update={"execution_mode": "host", "require_gpu": True}), ModeUnavailable, "no host service"),
         (DEMO.model_copy(update={"require_gpu": True}), ModeUnavailable, "a GPU is required"),

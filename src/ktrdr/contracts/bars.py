@@ -60,6 +60,27 @@ class SeriesDetails(Value):
     tail: list[Bar]
 
 
+class SeriesWanted(Value):
+    """A series that a training reads."""
+
+    symbol: str
+    timeframe: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.symbol} {self.timeframe}"
+
+
+class SeriesReading(Value):
+    """What a training finds of a series: its bars in the range, the stored series that they are read or made from, and
+    what a reader should know of it."""
+
+    wanted: SeriesWanted
+    bars: int
+    stored: SeriesInfo
+    notice: str | None = None
+
+
 class BarRepository(Protocol):
     """The bars of a folder. Raises DataNotFound, DataRefused, InvalidName and StorageFailed."""
 
@@ -72,8 +93,9 @@ class BarRepository(Protocol):
     def file(self, symbol: str, timeframe: str, digest: str) -> Path:
         """The file of the stored series, if its bars have that digest; else DataNotFound."""
 
-    def count(self, symbol: str, timeframe: str, start: datetime | None, end: datetime | None) -> int:
-        """Bars stored in [start, end)."""
+    def reading(self, wanted: SeriesWanted, start: datetime | None, end: datetime | None) -> SeriesReading:
+        """What a training of [start, end) finds: stored bars, or bars made of shorter ones. Raises DataNotFound when
+        there are none, and DataRefused when they would train a dishonest model."""
 
     def check(self, symbol: str, timeframe: str) -> CheckReport: ...
 

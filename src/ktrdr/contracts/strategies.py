@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from pydantic import Field
 
+from ktrdr.contracts.bars import SeriesWanted
 from ktrdr.contracts.values import Value
 
 
@@ -34,7 +35,7 @@ class StrategySummary(Value):
 class StrategyDetails(Value):
     """A strategy resolved: defaults filled in, features in their order, and what a reader should know.
 
-    `resolved` is the whole strategy as JSON; `text` is the file as written.
+    `resolved` is the whole strategy as JSON; `text` is the file as written; `series` are all that a training reads.
     """
 
     name: str
@@ -47,6 +48,7 @@ class StrategyDetails(Value):
     start_date: datetime | None
     end_date: datetime | None
     feature_names: list[str]
+    series: list[SeriesWanted] = Field(default_factory=list)
     notices: list[str]
 
 

@@ -190,7 +190,11 @@ class TrainingConfig(Value):
 
 
 class TrainingPlan(Value):
-    """What a training would do, for `--dry-run`: nothing is computed but what the files say."""
+    """What a training would do, for `--dry-run`: nothing is computed but what the files say.
+
+    `bars` counts those of each series in the range; `resampled` names, for a series that is not stored, the timeframe
+    that it is made of.
+    """
 
     strategy_name: str
     symbols: list[str]
@@ -199,6 +203,7 @@ class TrainingPlan(Value):
     start_date: datetime | None
     end_date: datetime | None
     bars: dict[str, int]
+    resampled: dict[str, str] = Field(default_factory=dict)
     feature_names: list[str]
     labels: dict[str, Any]
     model: dict[str, Any]

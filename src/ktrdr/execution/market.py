@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ktrdr.execution.data.bars import Bars
+from ktrdr.execution.data.resampling import resampling_notice
 from ktrdr.execution.features.builder import Series
 from ktrdr.execution.strategy.grammar import Strategy
 from ktrdr.logs import get_logger
@@ -44,6 +45,20 @@ class Market:
     def lasts(self) -> dict[str, dict[str, int]]:
         """The open stamp of each series' last bar, microseconds UTC."""
         return {one.symbol: {name: int(bars.time[-1]) for name, bars in one.bars.items()} for one in self.series}
+
+    def resampled(self) -> dict[str, str]:
+        """Of each series that is not stored, the timeframe that it was made of."""
+        return {
+            f"{one.symbol} {name}": bars.resampling.source
+            for one in self.series
+            for name, bars in one.bars.items()
+            if bars.resampling is not None
+        }
+
+    def notices(self) -> list[str]:
+        """What a reader should know of the series."""
+        said = (resampling_notice(bars) for one in self.series for bars in one.bars.values())
+        return [notice for notice in said if notice]
 
     def counts(self) -> dict[str, int]:
         """Bars of each series."""

@@ -151,6 +151,7 @@ def data_summary(report: Report) -> dict[str, Any]:
         "start": _iso(min(int(bars.time[0]) for bars in report.market.bases)),
         "end": _iso(max(int(bars.time[-1]) for bars in report.market.bases)),
         "bars": report.market.counts(),
+        "resampled": report.market.resampled(),
         "rows": sum(len(rows) for rows in parts.values()),
         "parts": {name: _part(rows, strategy.training.labels.classes) for name, rows in parts.items()},
         "validation_from": _iso(split.validation_from),
@@ -245,7 +246,7 @@ def _labels(report: Report) -> dict[str, Any]:
 
 
 def _notices(report: Report) -> list[str]:
-    notices = report.strategy.notices()
+    notices = report.strategy.notices() + report.market.notices()
     settings = report.strategy.training.early_stopping
     first = report.history.epochs[0]
     if settings.enabled and settings.monitor == "val_loss" and settings.min_delta > first.val_loss:

@@ -1,12 +1,10 @@
 """Turns what a caller asks for into what would be done: the strategy resolved, its bars counted, the mode chosen."""
 
 import asyncio
-from datetime import datetime
 
-from ktrdr.contracts.bars import BarRepository
+from ktrdr.contracts.bars import BarRepository, SeriesReading
 from ktrdr.contracts.strategies import StrategyDetails, StrategyRepository
 from ktrdr.contracts.training import StartTraining, TrainingPlan
-from ktrdr.errors import DataNotFound
 from ktrdr.orchestration.execution_mode_selector import ExecutionModeSelector
 
 
@@ -26,7 +24,7 @@ class TrainingPlanner:
         and their like.
         """
         details = await asyncio.to_thread(self._read, wanted)
-        bars = await asyncio.to_thread(self._count, details)
+        found = await asyncio.to_thread(self._look, details)
         selection = await self._selector.select(
             wanted.execution_mode,
             require_gpu=wanted.require_gpu,
@@ -40,7 +38,10 @@ class TrainingPlanner:
             base_timeframe=details.base_timeframe,
             start_date=details.start_date,
             end_date=details.end_date,
-            bars=bars,
+            bars={one.wanted.name: one.bars for one in found},
+            resampled={
+                one.wanted.name: one.stored.timeframe for one in found if one.stored.timeframe != one.wanted.timeframe
+            },
             feature_names=details.feature_names,
             labels=training.pop("labels", {}),
             model=details.resolved.get("model", {}),
@@ -48,7 +49,7 @@ class TrainingPlanner:
             execution_mode=selection.mode,
             execution_reason=selection.reason,
             host=selection.host,
-            notices=details.notices,
+            notices=[*details.notices, *(one.notice for one in found if one.notice)],
         )
         return plan, details
 
@@ -57,22 +58,6 @@ class TrainingPlanner:
             return self._strategies.read_text(wanted.strategy_text, wanted.source, wanted.overrides)
         return self._strategies.read(wanted.strategy_name or "", wanted.overrides)
 
-    def _count(self, details: StrategyDetails) -> dict[str, int]:
-        """Bars of each series in the range, by "symbol timeframe"; a series without any is an error."""
-        counts = {}
-        for symbol in details.symbols:
-            for timeframe in details.timeframes:
-                found = self._bars.count(symbol, timeframe, details.start_date, details.end_date)
-                if found == 0:
-                    raise DataNotFound(self._no_bars(symbol, timeframe, details.start_date, details.end_date))
-                counts[f"{symbol} {timeframe}"] = found
-        return counts
-
-    def _no_bars(self, symbol: str, timeframe: str, start: datetime | None, end: datetime | None) -> str:
-        stored = self._bars.describe(symbol, timeframe)
-        wanted = f"{start:%Y-%m-%d}" if start else "the start", f"{end:%Y-%m-%d}" if end else "the end"
-        return (
-            f"there are no bars of {symbol} {timeframe} from {wanted[0]} to {wanted[1]}: "
-            f"those stored go from {stored.start:%Y-%m-%d} to {stored.end:%Y-%m-%d}; "
-            "change --start-date and --end-date, or import more"
-        )
+    def _look(self, details: StrategyDetails) -> list[SeriesReading]:
+        """What there is of each series in the range; one without any bars is an error."""
+        return [self._bars.reading(wanted, details.start_date, details.end_date) for wanted in details.series]

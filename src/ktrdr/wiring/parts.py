@@ -105,13 +105,15 @@ def build_receiver(settings: "Settings") -> "Receiver":
 
 
 def series_of(bars: "BarRepository", request: "TrainingRequest") -> "list[SeriesNeeded]":
-    """The bars that a training reads."""
+    """The stored series that a training reads, those among them of which others are made."""
     from ktrdr.contracts.hosts import SeriesNeeded
     from ktrdr.execution.strategy.reading import restore_strategy
 
     strategy = restore_strategy(request.strategy)
-    stored = [bars.describe(symbol, name) for symbol in strategy.symbols for name in strategy.timeframes]
-    return [SeriesNeeded(**one.model_dump(include=set(SeriesNeeded.model_fields))) for one in stored]
+    start, end = strategy.training_data.start_date, strategy.training_data.end_date
+    stored = [bars.reading(wanted, start, end).stored for wanted in strategy.series()]
+    needed = [SeriesNeeded(**one.model_dump(include=set(SeriesNeeded.model_fields))) for one in stored]
+    return list(dict.fromkeys(needed))
 
 
 def build_model_user(settings: "Settings") -> "ModelUser":

@@ -12,7 +12,9 @@ from tests.support import changed, random_bars
 from ktrdr.errors import DataNotFound, DataRefused, InvalidRequest
 from ktrdr.execution.data.bars import Bars, instant, microseconds
 from ktrdr.execution.data.manager import DataManager
+from ktrdr.execution.data.resampling import resampled
 from ktrdr.execution.data.store import BarStore, facts_of
+from ktrdr.execution.data.timeframes import parse_timeframe
 
 COUNT = 200
 START = instant(random_bars(1, COUNT).time[0])
@@ -93,3 +95,55 @@ class TestSplits:
     def test_one_that_was_accepted_is_not(self, tmp_path: Path) -> None:
         manager = stored(tmp_path, self.split(), jumps_accepted=True)
         assert len(manager.load("TEST", "1h", start=None, end=None, history=0)) == COUNT
+
+
+class TestResampling:
+    """What is not stored is made of the finest stored timeframe that divides it."""
+
+    @staticmethod
+    def of(folder: Path, *bars: Bars) -> DataManager:
+        store = BarStore(folder)
+        for one in bars:
+            store.save(one, facts_of(one, source="a.csv", source_sha256="", imported_at=""))
+        return DataManager(store)
+
+    def test_of_the_finest_that_divides(self, tmp_path: Path) -> None:
+        """Not of 45 minutes, which make no hours, nor of the hours that are there too."""
+        quarters, odd, hourly = (
+            random_bars(seed, 900, timeframe=name) for seed, name in enumerate(("15m", "45m", "1h"))
+        )
+        manager = self.of(tmp_path, quarters, odd, hourly)
+        made = manager.load("TEST", "4h", start=None, end=None, history=0)
+        assert made.digest() == resampled(quarters, made.timeframe).digest()
+        assert manager.load("TEST", "1h", start=None, end=None, history=0).digest() == hourly.digest()
+
+    def test_it_equals_the_stored_one(self, tmp_path: Path) -> None:
+        """A range with history, and one from a stamp on, of the days that somebody else has made of the same hours."""
+        hourly = random_bars(4, 24 * 60)
+        daily = resampled(hourly, parse_timeframe("1d"))
+        both, one = self.of(tmp_path / "both", hourly, daily), self.of(tmp_path / "one", hourly)
+        start, end = instant(int(daily.time[20])), instant(int(daily.time[40])) + timedelta(hours=5)
+        for load in (
+            lambda manager: manager.load("TEST", "1d", start=start, end=end, history=7),
+            lambda manager: manager.load("TEST", "1d", start=None, end=None, history=7),
+            lambda manager: manager.load_from("TEST", "1d", int(daily.time[11]), end),
+        ):
+            assert load(one).digest() == load(both).digest()
+            assert (load(one).resampling is None, load(both).resampling is None) == (False, True)
+
+    def test_shorter_ones_cannot_be_made(self, manager: DataManager) -> None:
+        with pytest.raises(
+            DataNotFound, match=r"no 5m bars of TEST.*nor shorter ones.*stored: TEST 1h.*--timeframe 5m"
+        ):
+            manager.load("TEST", "5m", start=None, end=None, history=0)
+
+    def test_too_few_bars_fill_none(self, tmp_path: Path) -> None:
+        with pytest.raises(DataNotFound, match="the 1h bars of TEST that are stored fill no 1M bar"):
+            self.of(tmp_path, random_bars(1, 50)).load("TEST", "1M", start=None, end=None, history=0)
+
+    def test_a_split_of_the_stored_bars_counts(self, tmp_path: Path) -> None:
+        manager = stored(tmp_path / "a", TestSplits.split())
+        with pytest.raises(DataRefused, match=r"TEST 4h jumps by a factor of 0\.25"):
+            manager.load("TEST", "4h", start=None, end=None, history=0)
+        accepted = stored(tmp_path / "b", TestSplits.split(), jumps_accepted=True)
+        assert len(accepted.load("TEST", "4h", start=None, end=None, history=0)) == 50

@@ -12,6 +12,7 @@ from tests.support import random_bars
 from ktrdr.contracts.hosts import SeriesNeeded
 from ktrdr.errors import DataNotFound, DataRefused, InvalidName, StorageFailed, TransferCorrupt
 from ktrdr.execution.data.bars import Bars, instant
+from ktrdr.execution.data.manager import DataManager
 from ktrdr.execution.data.pins import BarPins
 from ktrdr.execution.data.store import BarStore, facts_of
 from ktrdr.execution.data.timeframes import parse_timeframe
@@ -190,11 +191,23 @@ def test_a_series_that_was_not_named_is_not_there(pins: BarPins, own: BarStore) 
     save(own, BARS)
     assert pins.has(needed(BARS))
     source = pins.source([needed(BARS)])
-    for symbol, timeframe in (("OTHER", "1h"), ("TEST", "4h")):
+    for symbol, timeframe in (("OTHER", "1h"), ("TEST", "5m")):
         with pytest.raises(DataNotFound, match=f"{symbol} {timeframe} were not named"):
             source.load(symbol, timeframe, start=None, end=None, history=0)
     with pytest.raises(DataNotFound):
         pins.source([needed(BARS, digest="0" * 64)]).load("TEST", "1h", start=None, end=None, history=0)
+
+
+def test_a_longer_timeframe_is_made_of_what_was_sent_as_of_any_store(pins: BarPins, own: BarStore) -> None:
+    """Bit for bit: the store and the pins hand out one digest."""
+    save(own, BARS)
+    assert pins.has(needed(BARS))
+    here, there = (
+        source.load("TEST", "4h", start=None, end=None, history=0)
+        for source in (pins.source([needed(BARS)]), DataManager(own))
+    )
+    assert here.digest() == there.digest()
+    assert here.resampling is not None
 
 
 def test_a_range_is_read_as_from_any_store(pins: BarPins, own: BarStore) -> None:

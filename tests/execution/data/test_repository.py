@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from tests.execution.data.bar_files import EXAMPLES, STOCKS, by_check
 
-from ktrdr.contracts.bars import BarRepository
+from ktrdr.contracts.bars import BarRepository, SeriesReading, SeriesWanted
 from ktrdr.errors import Conflict, DataNotFound, DataRefused
 from ktrdr.execution.data.repository import StoredBars
 from ktrdr.execution.data.store import BarStore
@@ -35,9 +35,23 @@ def test_import_list_show_and_check(bars: BarRepository) -> None:
     assert [one.symbol for one in bars.series()] == ["AAPL", "EURUSD"]
     assert bars.describe("EURUSD", "1H") == info == bars.series()[1]
     assert bars.check("EURUSD", "1h") == report
-    assert bars.count("EURUSD", "1h", None, None) == 6_225
-    assert bars.count("EURUSD", "1h", datetime(2017, 1, 2, tzinfo=UTC), datetime(2017, 1, 3, tzinfo=UTC)) == 24
-    assert bars.count("EURUSD", "1h", datetime(2018, 1, 1, tzinfo=UTC), None) == 0
+
+
+def test_what_a_training_finds(bars: BarRepository) -> None:
+    """The bars of the range, and the stored series that they are read or made from."""
+    stored = bars.import_file(EURUSD).series
+    hourly, daily, short = (SeriesWanted(symbol="EURUSD", timeframe=name) for name in ("1h", "1d", "5m"))
+    assert bars.reading(hourly, None, None) == SeriesReading(wanted=hourly, bars=6_225, stored=stored)
+    assert bars.reading(hourly, datetime(2017, 1, 2, tzinfo=UTC), datetime(2017, 1, 3, tzinfo=UTC)).bars == 24
+    made = bars.reading(daily, datetime(2017, 1, 1, tzinfo=UTC), datetime(2017, 1, 8, tzinfo=UTC))
+    assert (made.bars, made.stored) == (5, stored)
+    assert made.notice == "EURUSD 1d is resampled from 1h"
+    with pytest.raises(DataNotFound, match="no 1h bars of EURUSD from 2018-01-01 00:00 on: stored are 2017-01-01"):
+        bars.reading(hourly, datetime(2018, 1, 1, tzinfo=UTC), None)
+    with pytest.raises(
+        DataNotFound, match=r"no 5m bars.*stored: EURUSD 1h.*import FILE --symbol EURUSD --timeframe 5m"
+    ):
+        bars.reading(short, None, None)
 
 
 def test_head_and_tail_never_overlap(bars: BarRepository) -> None:

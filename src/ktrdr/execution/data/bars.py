@@ -2,9 +2,10 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,16 @@ from ktrdr.execution.data.timeframes import Timeframe, bar_closes
 PRICES = ("open", "high", "low", "close")
 COLUMNS = ("time", *PRICES, "volume")
 _SYMBOL = re.compile(r"[A-Za-z0-9^][A-Za-z0-9_.^=-]{0,31}")
+
+
+@dataclass(frozen=True, eq=False)
+class Resampling:
+    """How bars were made of shorter ones: the timeframe of these, how many of them are missing inside each bar, and how
+    many were left out."""
+
+    source: str
+    missing: NDArray[np.int64]
+    left_out: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +41,7 @@ class Bars:
     low: NDArray[np.float64]
     close: NDArray[np.float64]
     volume: NDArray[np.float64]
+    resampling: Resampling | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -41,12 +53,9 @@ class Bars:
 
     def rows(self, which: slice) -> "Bars":
         """The bars of a slice."""
-        return Bars(
-            self.symbol,
-            self.timeframe,
-            self.calendar,
-            *(np.ascontiguousarray(getattr(self, c)[which]) for c in COLUMNS),
-        )
+        columns: dict[str, Any] = {name: np.ascontiguousarray(getattr(self, name)[which]) for name in COLUMNS}
+        made = self.resampling
+        return replace(self, **columns, resampling=made and replace(made, missing=made.missing[which]))
 
     def span(self, start: datetime | None, end: datetime | None) -> slice:
         """Where the bars lie whose open stamps are in [start, end); None: no bound."""

@@ -41,10 +41,9 @@ def detect_calendar(time: NDArray[np.int64], timeframe: Timeframe) -> str:
 def _trades_on_holidays(time: NDArray[np.int64]) -> bool:
     """Whether most weekdays on which New York's exchanges are shut have a bar."""
     first, last = (np.datetime64(int(stamp), "us").astype("datetime64[D]") for stamp in (time[0], time[-1]))
-    exchange = exchange_calendars.get_calendar(US_EQUITIES, start=str(first - 7), end=str(last + 7))
-    sessions = exchange.schedule.index.to_numpy().astype("datetime64[D]")
+    dates, _, _ = sessions(US_EQUITIES, int(time[0]), int(time[-1]))
     days = np.arange(first, last + 1)
-    shut = np.setdiff1d(days[np.is_busday(days)], sessions)
+    shut = np.setdiff1d(days[np.is_busday(days)], dates.astype("datetime64[us]").astype("datetime64[D]"))
     traded = np.isin(shut, time.astype("datetime64[us]").astype("datetime64[D]"))
     return len(shut) >= 2 and bool(traded.mean() > 0.5)
 
@@ -72,15 +71,24 @@ def fx_is_open(opens: NDArray[np.int64], timeframe: Timeframe) -> NDArray[np.boo
     return np.asarray((day <= 5).to_numpy(), dtype=np.bool_)
 
 
+def sessions(calendar: str, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The sessions of an exchange around the instants from `first` to `last`: dates (00:00 UTC), opens and closes."""
+    week = 7 * DAY * SECOND
+    exchange = exchange_calendars.get_calendar(calendar, start=_date(first - week), end=_date(last + week))
+    schedule = exchange.schedule
+    dates = schedule.index.to_numpy().astype("datetime64[us]").astype(np.int64)
+    opens, closes = (
+        schedule[name].dt.tz_convert(None).to_numpy().astype("datetime64[us]").astype(np.int64)
+        for name in ("open", "close")
+    )
+    return dates, opens, closes
+
+
 def _session_opens(time: NDArray[np.int64], timeframe: Timeframe, calendar: str) -> NDArray[np.int64]:
-    exchange = exchange_calendars.get_calendar(calendar, start=_date(time[0] - 7 * DAY * SECOND), end=_date(time[-1]))
-    sessions = exchange.schedule
+    dates, begins, ends = sessions(calendar, int(time[0]), int(time[-1]))
     if timeframe.length >= DAY:
-        midnight = sessions.index.to_numpy().astype("datetime64[us]").astype(np.int64)
-        opens = midnight + int(np.median(time % (DAY * SECOND)))
+        opens = dates + int(np.median(time % (DAY * SECOND)))
     else:
-        begins = sessions["open"].dt.tz_convert(None).to_numpy().astype("datetime64[us]").astype(np.int64)
-        ends = sessions["close"].dt.tz_convert(None).to_numpy().astype("datetime64[us]").astype(np.int64)
         step = int(timeframe.length) * SECOND
         offset = _offset(time, begins, step)
         opens = np.concatenate([np.arange(b - offset, e, step) for b, e in zip(begins, ends, strict=True)])

@@ -5,15 +5,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 from ktrdr.contracts.hosts import SeriesNeeded
 from ktrdr.errors import DataNotFound, DataRefused, TransferCorrupt
 from ktrdr.execution.data.bars import Bars
 from ktrdr.execution.data.manager import DataManager
-from ktrdr.execution.data.store import BarStore
-from ktrdr.execution.data.timeframes import parse_timeframe
+from ktrdr.execution.data.store import BarStore, SeriesFacts
+from ktrdr.execution.data.timeframes import Timeframe, parse_timeframe
 from ktrdr.execution.files import fsync_folder, make_folder, remove_tree, storage_failures
 
 
@@ -72,9 +71,9 @@ class BarPins:
         make_folder(self._root)
         return self._root / f".{self._place(needed).name}.fetched"
 
-    def source(self, series: Sequence[SeriesNeeded]) -> "PinnedBars":
-        """The bars of a training."""
-        return PinnedBars({(one.symbol, one.timeframe): BarStore(self._place(one)) for one in series})
+    def source(self, series: Sequence[SeriesNeeded]) -> DataManager:
+        """The bars of a training that was sent these series."""
+        return DataManager(PinnedBars({(one.symbol, one.timeframe): BarStore(self._place(one)) for one in series}))
 
     def keep_only(self, series: Sequence[SeriesNeeded]) -> None:
         """Let go of everything else."""
@@ -89,17 +88,28 @@ class BarPins:
 
 
 class PinnedBars:
-    """A BarSource of the series that a training was sent, and no others."""
+    """The stored series that a training was sent, and no others: a StoredSeries."""
 
     def __init__(self, stores: dict[tuple[str, str], BarStore]) -> None:
         self._stores = stores
 
-    def load(self, symbol: str, timeframe: str, *, start: datetime | None, end: datetime | None, history: int) -> Bars:
-        """As DataManager's."""
-        store = self._stores.get((symbol, parse_timeframe(timeframe).name))
+    def timeframes(self, symbol: str) -> list[Timeframe]:
+        """Those that were sent of a symbol, the shortest first."""
+        return sorted(parse_timeframe(timeframe) for name, timeframe in self._stores if name == symbol)
+
+    def load(self, symbol: str, timeframe: Timeframe) -> Bars:
+        """As BarStore's."""
+        return self._store(symbol, timeframe).load(symbol, timeframe)
+
+    def facts(self, symbol: str, timeframe: Timeframe) -> SeriesFacts:
+        """As BarStore's."""
+        return self._store(symbol, timeframe).facts(symbol, timeframe)
+
+    def _store(self, symbol: str, timeframe: Timeframe) -> BarStore:
+        store = self._stores.get((symbol, timeframe.name))
         if store is None:
-            raise DataNotFound(f"the bars of {symbol} {timeframe} were not named when the training was sent here")
-        return DataManager(store).load(symbol, timeframe, start=start, end=end, history=history)
+            raise DataNotFound(f"the bars of {symbol} {timeframe.name} were not named when the training was sent here")
+        return store
 
 
 def _link(file: Path, path: Path) -> None:

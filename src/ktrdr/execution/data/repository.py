@@ -4,11 +4,14 @@ import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesDetails, SeriesInfo
+from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesDetails, SeriesInfo, SeriesReading, SeriesWanted
 from ktrdr.errors import DataNotFound, DataRefused
 from ktrdr.execution.data.bars import Bars, instant
 from ktrdr.execution.data.checks import check
 from ktrdr.execution.data.importing import read_bars
+from ktrdr.execution.data.manager import DataManager
+from ktrdr.execution.data.reader import BarReader
+from ktrdr.execution.data.resampling import resampling_notice
 from ktrdr.execution.data.store import BarStore, SeriesFacts, facts_of
 from ktrdr.execution.data.timeframes import Timeframe, parse_timeframe
 from ktrdr.execution.data.times import DateOrder
@@ -48,9 +51,12 @@ class StoredBars:
             raise DataNotFound(f"the {frame.name} bars of {symbol} that are stored have the digest {stored}")
         return self._store.path(symbol, frame)
 
-    def count(self, symbol: str, timeframe: str, start: datetime | None, end: datetime | None) -> int:
-        asked = self._store.load(symbol, parse_timeframe(timeframe)).span(start, end)
-        return int(asked.stop - asked.start)
+    def reading(self, wanted: SeriesWanted, start: datetime | None, end: datetime | None) -> SeriesReading:
+        frame = parse_timeframe(wanted.timeframe)
+        bars = DataManager(self._store).load(wanted.symbol, wanted.timeframe, start=start, end=end, history=0)
+        source = BarReader(self._store).source(wanted.symbol, frame)
+        stored = self._info(wanted.symbol, source, self._store.facts(wanted.symbol, source))
+        return SeriesReading(wanted=wanted, bars=len(bars), stored=stored, notice=resampling_notice(bars))
 
     def check(self, symbol: str, timeframe: str) -> CheckReport:
         """What the import found and what the bars look like now."""

@@ -62,6 +62,17 @@ class BarStore:
                         found.append((symbol, timeframe))
         return sorted(found)
 
+    def timeframes(self, symbol: str) -> list[Timeframe]:
+        """Those stored of a symbol, the shortest first."""
+        found = []
+        with storage_failures("list the bars", self.root):
+            for path in (self.root / check_symbol(symbol)).glob("*.parquet"):
+                with suppress(InvalidRequest):
+                    timeframe = parse_timeframe(path.stem)
+                    if path == self.path(symbol, timeframe) and path.is_file():
+                        found.append(timeframe)
+        return sorted(found)
+
     def exists(self, symbol: str, timeframe: Timeframe) -> bool:
         """Whether something is stored under that name."""
         return self.path(symbol, timeframe).is_file()
@@ -138,8 +149,9 @@ class BarStore:
             return path
         listed = ", ".join(f"{name} {frame.name}" for name, frame in self.series()[:12]) or "nothing yet"
         raise DataNotFound(
-            f"there are no {timeframe.name} bars of {symbol} in {self.root} (stored: {listed}):"
-            f" import them with `ktrdr data import FILE --symbol {symbol} --timeframe {timeframe.name}`"
+            f"there are no {timeframe.name} bars of {symbol} in {self.root}, nor shorter ones to make them of"
+            f" (stored: {listed}): import them with `ktrdr data import FILE --symbol {symbol}"
+            f" --timeframe {timeframe.name}`"
         )
 
 

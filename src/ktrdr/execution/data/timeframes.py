@@ -12,6 +12,7 @@ from ktrdr.errors import InvalidRequest
 
 SECOND = 1_000_000
 DAY = 86_400
+NEW_YORK = "America/New_York"
 _UNITS = {"m": 60, "h": 3_600, "d": DAY, "w": 7 * DAY}
 _WORDS = {"min": "m", "t": "m", "hour": "h", "day": "d", "week": "w", "month": "M", "mo": "M"}
 _FORM = re.compile(r"(\d{0,3})\s*([A-Za-z]+?)s?")
@@ -46,23 +47,31 @@ def parse_timeframe(text: str) -> Timeframe:
 
 
 def bar_closes(opens: NDArray[np.int64], timeframe: Timeframe, calendar: str) -> NDArray[np.int64]:
-    """The close of each bar, microseconds UTC: its open plus its length; of FX days and longer, the later of that
-    and 17:00 New York, where its session ends. (An exchange's session ends within the day anyway.)"""
-    if timeframe.seconds is None:
-        months = int(timeframe.name[:-1])
-        closes = _stamps(opens).dt.offset_by(f"{months}mo").dt.epoch("us").to_numpy().astype(np.int64)
-    else:
-        closes = opens + np.int64(timeframe.seconds * SECOND)
+    """The close of each bar, microseconds UTC: its open plus its length; of FX days and longer, the later of that and
+    17:00 New York of its last day, where its session ends. (An exchange's session ends within the day anyway.)"""
+    closes = _later(opens, timeframe)
     if calendar != "fx" or timeframe.length < DAY:
         return closes
-    return np.asarray(np.maximum(closes, _session_ends(opens)), dtype=np.int64)
+    behind = _later(trading_days(opens) * DAY * SECOND, timeframe)
+    return np.asarray(np.maximum(closes, new_york_closes(behind // (DAY * SECOND) - 1)), dtype=np.int64)
 
 
-def _session_ends(opens: NDArray[np.int64]) -> NDArray[np.int64]:
-    """17:00 New York on the trading day that each instant belongs to; a trading day begins at 17:00 the day before."""
-    local = _stamps(opens).dt.convert_time_zone("America/New_York").dt.replace_time_zone(None)
-    ends = local.dt.offset_by("7h").dt.truncate("1d").dt.offset_by("17h")
-    return np.asarray(ends.dt.replace_time_zone("America/New_York").dt.epoch("us").to_numpy(), dtype=np.int64)
+def _later(opens: NDArray[np.int64], timeframe: Timeframe) -> NDArray[np.int64]:
+    if timeframe.seconds is not None:
+        return opens + np.int64(timeframe.seconds * SECOND)
+    return _stamps(opens).dt.offset_by(f"{int(timeframe.name[:-1])}mo").dt.epoch("us").to_numpy().astype(np.int64)
+
+
+def trading_days(stamps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The FX trading day of each instant, in days since 1970: one begins at 17:00 New York of the day before."""
+    local = _stamps(stamps).dt.convert_time_zone(NEW_YORK).dt.replace_time_zone(None).dt.offset_by("7h")
+    return np.asarray(local.dt.epoch("us").to_numpy() // (DAY * SECOND), dtype=np.int64)
+
+
+def new_york_closes(days: NDArray[np.int64]) -> NDArray[np.int64]:
+    """17:00 New York of each day (in days since 1970), microseconds UTC: the end of an FX trading day."""
+    local = _stamps((days * DAY + 17 * 3_600) * SECOND).dt.replace_time_zone(None)
+    return np.asarray(local.dt.replace_time_zone(NEW_YORK).dt.epoch("us").to_numpy(), dtype=np.int64)
 
 
 def _stamps(microseconds: NDArray[np.int64]) -> pl.Series:

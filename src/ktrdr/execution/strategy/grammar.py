@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
+from ktrdr.contracts.bars import SeriesWanted
 from ktrdr.execution.component import Section, refusal
 from ktrdr.execution.features.columns import FeatureColumn
 from ktrdr.execution.indicators.engine import split
@@ -152,6 +153,12 @@ class Strategy(Section):
                 for membership, function in fuzzy_set.memberships.items():
                     name = f"{timeframe}_{entry.fuzzy_set}_{membership}"
                     yield FeatureColumn(name, timeframe, fuzzy_set.indicator, function, "none")
+
+    def series(self) -> list[SeriesWanted]:
+        """Every series that a training reads."""
+        return [
+            SeriesWanted(symbol=symbol, timeframe=timeframe) for symbol in self.symbols for timeframe in self.timeframes
+        ]
 
     @property
     def feature_names(self) -> list[str]:

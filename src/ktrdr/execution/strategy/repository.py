@@ -60,6 +60,7 @@ class StrategyFiles:
             start_date=strategy.training_data.start_date,
             end_date=strategy.training_data.end_date,
             feature_names=strategy.feature_names,
+            series=strategy.series(),
             notices=strategy.notices(),
         )
 

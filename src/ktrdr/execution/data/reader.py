@@ -1,0 +1,52 @@
+"""BarReader: a series as it is stored, or made of the finest stored one that divides it."""
+
+from typing import Protocol
+
+from ktrdr.errors import DataNotFound
+from ktrdr.execution.data.bars import Bars
+from ktrdr.execution.data.resampling import divides, resampled
+from ktrdr.execution.data.store import SeriesFacts
+from ktrdr.execution.data.timeframes import Timeframe
+
+
+class StoredSeries(Protocol):
+    """Series as they were imported: a BarStore, or the bars that a training was sent."""
+
+    def timeframes(self, symbol: str) -> list[Timeframe]:
+        """Those stored of a symbol, the shortest first."""
+
+    def load(self, symbol: str, timeframe: Timeframe) -> Bars:
+        """All bars. Raises DataNotFound with the series that are there."""
+
+    def facts(self, symbol: str, timeframe: Timeframe) -> SeriesFacts: ...
+
+
+class BarReader:
+    """Reads series of any timeframe. Raises DataNotFound when one is neither stored nor can be made of a stored one."""
+
+    def __init__(self, store: StoredSeries) -> None:
+        self._store = store
+
+    def source(self, symbol: str, timeframe: Timeframe) -> Timeframe:
+        """The timeframe whose stored bars are read: itself, or the finest one that divides it."""
+        stored = self._store.timeframes(symbol)
+        if timeframe in stored:
+            return timeframe
+        return next((one for one in stored if divides(one, timeframe)), timeframe)
+
+    def facts(self, symbol: str, timeframe: Timeframe) -> SeriesFacts:
+        """What is known of the stored series that is read."""
+        return self._store.facts(symbol, self.source(symbol, timeframe))
+
+    def load(self, symbol: str, timeframe: Timeframe) -> Bars:
+        """All bars of the series. Raises DataRefused when the stored ones are damaged, or none can be made of them."""
+        source = self.source(symbol, timeframe)
+        bars = self._store.load(symbol, source)
+        if source == timeframe:
+            return bars
+        made = resampled(bars, timeframe)
+        if not len(made):
+            raise DataNotFound(
+                f"the {source.name} bars of {symbol} that are stored fill no {timeframe.name} bar: import more of them"
+            )
+        return made
