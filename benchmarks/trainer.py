@@ -20,7 +20,7 @@ from ktrdr.contracts.training import CancellationToken, Phase
 from ktrdr.execution.dataset import Examples
 from ktrdr.execution.losses import focal_loss
 from ktrdr.execution.model_trainer import Epoch, ModelTrainer
-from ktrdr.execution.models.library import Mlp, MlpArchitecture
+from ktrdr.execution.models.mlp import Mlp, MlpArchitecture
 from ktrdr.execution.strategy.learning import Training
 from ktrdr.orchestration.progress_coordinator import ProgressCoordinator
 

@@ -234,8 +234,8 @@ class FakeClient:
         same = {
             "same_bars": True,
             "same_rows": True,
-            "same_confusion_matrix": True,
-            "largest_probability_difference": 0,
+            "same_answers": True,
+            "largest_difference": 0,
         }
         return Evaluation(
             model=MODEL,

@@ -16,7 +16,7 @@ from ktrdr.execution.data.bars import Bars
 from ktrdr.execution.data.importing import read_bars
 from ktrdr.execution.executor import TrainingExecutor
 from ktrdr.execution.model_trainer import ModelTrainer, TrainingHistory
-from ktrdr.execution.models.classifier import Classifier
+from ktrdr.execution.models.predictor import Predictor
 from ktrdr.execution.strategy.learning import Training
 
 SCHEDULES: dict[str, Any] = {
@@ -49,7 +49,7 @@ def kept(folder: CheckpointFolder, **made_with: str) -> Checkpoints:
 
 def train(
     checkpoints: Checkpoints | None, stop: float = float("inf"), **settings: Any
-) -> tuple[Classifier, TrainingHistory | None]:
+) -> tuple[Predictor, TrainingHistory | None]:
     model = new_model(dropout=0.3)
     given = {key: value for key, value in settings.items() if value is not None}
     trainer = ModelTrainer(Training(**{"epochs": 6, "batch_size": 64, "learning_rate": 0.01, **given}))

@@ -251,8 +251,8 @@ def test_a_stored_model_reproduces_its_test_and_a_second_run_is_version_two(euru
     assert again.reproduces == {
         "same_bars": True,
         "same_rows": True,
-        "same_confusion_matrix": True,
-        "largest_probability_difference": 0.0,
+        "same_answers": True,
+        "largest_difference": 0.0,
     }
     for name in ("accuracy", "log_loss", "confusion_matrix", "intervals"):
         assert again.metrics[name] == first.test_metrics[name]
@@ -268,7 +268,7 @@ def test_new_bars_change_nothing_about_the_stored_test_and_get_signals(eurusd: B
     again = user.evaluate("eurusd_momentum", symbols=None, start=None, end=None)
     assert again.reproduces is not None
     assert again.reproduces["same_bars"]
-    assert again.reproduces["largest_probability_difference"] == 0.0
+    assert again.reproduces["largest_difference"] == 0.0
 
     prediction = user.predict("eurusd_momentum", symbols=None, start=None, end=None, last=10)
     assert prediction.rows == 10
@@ -289,7 +289,7 @@ def test_predictions_are_those_of_the_evaluation(eurusd: Bars, tmp_path: Path) -
     signals = user.predict("m", symbols=None, start=None, end=None, last=None).signals
     said = {round(signal.time.timestamp() * 1e6): list(signal.probabilities.values()) for signal in signals}
     ours = np.array([said[stamp] for stamp in stored.time.tolist()])
-    np.testing.assert_allclose(ours, stored.probabilities, atol=1e-6)
+    np.testing.assert_allclose(ours, stored.outputs, atol=1e-6)
 
 
 def test_judging_bars_that_the_model_has_seen_is_said(eurusd: Bars, tmp_path: Path) -> None:

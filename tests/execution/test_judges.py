@@ -7,7 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from tests.support import random_bars
 
 from ktrdr.errors import TrainingCancelled
-from ktrdr.execution.baselines import latest_known, logistic_coefficients
+from ktrdr.execution.baselines import Baselines, latest_known, logistic_coefficients
+from ktrdr.execution.classification import ClassificationJudge
 from ktrdr.execution.dataset import Examples
 from ktrdr.execution.features.columns import FeatureColumn
 from ktrdr.execution.importance import permutation_importance
@@ -16,7 +17,7 @@ from ktrdr.execution.labels.base import NULL
 from ktrdr.execution.labels.triple_barrier import TripleBarrier
 from ktrdr.execution.labels.zigzag import Zigzag
 from ktrdr.execution.model_trainer import ModelTrainer
-from ktrdr.execution.models.library import Mlp, MlpArchitecture
+from ktrdr.execution.models.mlp import Mlp, MlpArchitecture
 from ktrdr.execution.rows import Rows
 from ktrdr.execution.strategy.learning import Training
 
@@ -47,7 +48,8 @@ def rows(count: int, duration: int, seed: int = 1) -> Rows:
     bar = np.arange(count)
     return Rows(
         symbols=("A",),
-        features=np.zeros((count, 1), dtype=np.float32),
+        table=np.zeros((count, 1), dtype=np.float32),
+        place=bar,
         label=generator.integers(0, 3, count),
         symbol=np.zeros(count, dtype=np.int64),
         bar=bar,
@@ -90,11 +92,17 @@ def test_importance_finds_the_feature_that_matters_and_the_indicator_it_belongs_
         model, data, data, shuffle=torch.Generator().manual_seed(2)
     )
     columns = [FeatureColumn(name, "1h", ref, None, "none") for name, ref in (("a", "x"), ("b", "x.two"), ("c", "y"))]
-    ranked = permutation_importance(model, data, columns, np.ones(3), 3)
+    judge = ClassificationJudge(
+        seed=3,
+        classes=("a", "b", "c"),
+        class_weights=np.ones(3),
+        baselines=Baselines(prior=np.ones(3), frequencies=np.ones((4, 3)), coefficients=np.zeros((4, 3))),
+    )
+    ranked = permutation_importance(model, data, columns, judge, 3)
     assert ranked["features"]["b"]["log_loss"] > 0.5
     assert ranked["features"]["b"]["balanced_accuracy"] > 0.3
     assert abs(ranked["features"]["a"]["log_loss"]) < 0.05
     assert ranked["indicators"]["x"]["log_loss"] == pytest.approx(ranked["features"]["b"]["log_loss"], rel=0.1)
     assert set(ranked["indicators"]) == {"x", "y"}
     with pytest.raises(TrainingCancelled):
-        permutation_importance(model, data, columns, np.ones(3), 3, lambda: True)
+        permutation_importance(model, data, columns, judge, 3, lambda: True)

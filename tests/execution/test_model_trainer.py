@@ -13,8 +13,8 @@ from ktrdr.execution.dataset import Examples
 from ktrdr.execution.epochs import Epoch, TrainingHistory
 from ktrdr.execution.losses import row_loss
 from ktrdr.execution.model_trainer import ModelTrainer
-from ktrdr.execution.models.classifier import Classifier
-from ktrdr.execution.models.library import Mlp, MlpArchitecture
+from ktrdr.execution.models.mlp import Mlp, MlpArchitecture
+from ktrdr.execution.models.predictor import Predictor
 from ktrdr.execution.strategy.learning import Training
 
 
@@ -32,21 +32,21 @@ def examples(rows: int, seed: int, noise: float = 0.5) -> Examples:
 TRAIN, VALIDATION = examples(500, 1), examples(200, 2)
 
 
-def new_model(dropout: float = 0.0) -> Classifier:
+def new_model(dropout: float = 0.0) -> Predictor:
     architecture = MlpArchitecture(hidden_layers=(16, 8), dropout=dropout)
     model = Mlp(architecture=architecture).build(4, 3, generator(7))
     model.use_generator(generator(8))
     return model
 
 
-def trained(model: Classifier | None = None, **settings: Any) -> tuple[Classifier, TrainingHistory]:
+def trained(model: Predictor | None = None, **settings: Any) -> tuple[Predictor, TrainingHistory]:
     model = model or new_model()
     settings = {"epochs": 5, "batch_size": 64, **settings}
     history = ModelTrainer(Training(**settings)).train(model, TRAIN, VALIDATION, shuffle=generator(9))
     return model, history
 
 
-def same(left: Classifier, right: Classifier) -> bool:
+def same(left: Predictor, right: Predictor) -> bool:
     others = right.state_dict()
     return all(torch.equal(tensor, others[name]) for name, tensor in left.state_dict().items())
 
@@ -69,7 +69,7 @@ def test_it_learns_what_a_hand_written_loop_learns(settings: dict[str, Any], opt
     ours, _ = trained(learning_rate=0.01, loss=loss, gradient_clip=0.5, epochs=3, **settings)
     theirs = new_model()
     steps, shuffle, best = optimizer(theirs.parameters()), generator(9), (float("inf"), None)
-    loss_of = row_loss(loss, 2.0)
+    loss_of = row_loss(Training(loss=loss))
     for _ in range(3):
         order = torch.randperm(500, generator=shuffle)
         for start in range(0, 500, 64):
@@ -190,7 +190,7 @@ def test_the_global_generator_is_left_alone() -> None:
 
 def test_trainings_in_two_threads_do_not_touch_each_other() -> None:
     alone, _ = trained(new_model(dropout=0.3), epochs=20)
-    results: list[Classifier] = []
+    results: list[Predictor] = []
     threads = [
         threading.Thread(target=lambda: results.append(trained(new_model(dropout=0.3), epochs=20)[0])) for _ in range(2)
     ]

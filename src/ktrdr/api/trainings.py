@@ -15,6 +15,16 @@ from ktrdr.web.problems import answers
 router = APIRouter(prefix="/trainings", tags=["trainings"])
 
 
+_AS_ASKED = {
+    "source",
+    "execution_mode",
+    "require_gpu",
+    "queue_if_unavailable",
+    "detailed_analytics",
+    "priority",
+}
+
+
 class TrainingStart(Body):
     """Which strategy to train, by name or as the text of its file, and what to change of it for this training."""
 
@@ -29,6 +39,7 @@ class TrainingStart(Body):
     execution_mode: str | None = Field(default=None, max_length=20, examples=["auto"])
     require_gpu: bool = False
     queue_if_unavailable: bool = Field(default=False, description="wait for a GPU instead of being refused")
+    detailed_analytics: bool = Field(default=False, description="add a table of every epoch to the model's folder")
     priority: int = Field(default=0, ge=-100, le=100, description="higher runs first")
 
     def wanted(self, idempotency_key: str | None = None) -> StartTraining:
@@ -38,7 +49,7 @@ class TrainingStart(Body):
             strategy_text=self.strategy,
             overrides=StrategyOverrides.model_validate(self.model_dump(include=set(StrategyOverrides.model_fields))),
             idempotency_key=idempotency_key,
-            **self.model_dump(include={"source", "execution_mode", "require_gpu", "queue_if_unavailable", "priority"}),
+            **self.model_dump(include=_AS_ASKED),
         )
 
 

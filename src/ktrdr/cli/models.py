@@ -40,6 +40,9 @@ def train(
         int, typer.Option(min=-100, max=100, help="Of two that wait in a server's queue the higher runs first.")
     ] = 0,
     detach: Annotated[bool, typer.Option("--detach", help="Leave it to the server and come back at once.")] = False,
+    detailed: Annotated[
+        bool, typer.Option("--detailed-analytics", help="Add analytics.csv to the model: gradients, classes, rates.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -55,7 +58,15 @@ def train(
             end_date=end_date,
             seed=seed,
         )
-        wanted = wanted_training(strategy, overrides, mode, require_gpu=require_gpu, queue=queue, priority=priority)
+        wanted = wanted_training(
+            strategy,
+            overrides,
+            mode,
+            require_gpu=require_gpu,
+            queue=queue,
+            priority=priority,
+            detailed=detailed,
+        )
         if dry_run:
             show_plan(await client.plan_training(wanted), as_json=as_json)
             return None
@@ -236,7 +247,8 @@ def _show_model(details: "ModelDetails") -> None:
     )
     screen.print(metrics_table(test, "Test, beside the baselines"))
     prose(screen, verdict(test))
-    screen.print(confusion(test))
+    if "confusion_matrix" in test:
+        screen.print(confusion(test))
     screen.print(most_important(features["importance"], count=len(features["names"])))
 
 
@@ -246,18 +258,21 @@ def _show_prediction(prediction: "Prediction") -> None:
     screen, classes = console(), _classes(prediction)
     if not prediction.signals:
         prose(screen, f"{prediction.model}: no bar in this range has all its features, so there is no signal.")
-    rows = table("bar (UTC)", "known", "symbol", "signal", *classes, right=classes, title=prediction.model)
+    figures = classes or ["predicted"]
+    rows = table("bar (UTC)", "known", "symbol", "signal", *figures, right=figures, title=prediction.model)
     colours = {"BUY": "green", "SELL": "red"}
     days = any(one.known - one.time > timedelta(days=1) for one in prediction.signals)
     for one in prediction.signals:
         colour = colours.get(one.signal, "default")
-        shares = [f"{one.probabilities[name]:.3f}" for name in classes]
+        shares = [f"{one.probabilities[name]:.3f}" for name in classes] or [f"{one.predicted:+.5f}"]
         mark = "" if one.is_event else " (no event)"
         known = minute(one.known)[0 if days else 11 :]
         rows.add_row(minute(one.time), known, one.symbol, f"[{colour}]{one.signal}[/]{mark}", *shares)
     if prediction.signals:
         screen.print(rows)
-    if any(one.signal != max(one.probabilities, key=one.probabilities.__getitem__) for one in prediction.signals):
+    if not classes and prediction.signals:
+        prose(screen, "HOLD where the predicted return does not exceed the strategy's costs.")
+    elif any(one.signal != max(one.probabilities, key=one.probabilities.__getitem__) for one in prediction.signals):
         prose(screen, "HOLD also where the likeliest class is below the strategy's confidence threshold.")
     show_notices(screen, prediction.notices)
 
@@ -273,10 +288,11 @@ def _write_csv(path: Path, prediction: "Prediction") -> None:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             classes = _classes(prediction)
-            writer.writerow(["symbol", "time", "known", "signal", "confidence", *classes, "is_event"])
+            figures = ["confidence", *classes] if classes else ["predicted"]
+            writer.writerow(["symbol", "time", "known", "signal", *figures, "is_event"])
             for one in prediction.signals:
-                shares = [one.probabilities[name] for name in classes]
+                said = [one.confidence, *(one.probabilities[name] for name in classes)] if classes else [one.predicted]
                 times = [one.time.isoformat(), one.known.isoformat()]
-                writer.writerow([one.symbol, *times, one.signal, one.confidence, *shares, one.is_event])
+                writer.writerow([one.symbol, *times, one.signal, *said, one.is_event])
     except OSError as error:
         raise StorageFailed(f"cannot write {path}: {error.strerror}") from None

@@ -15,17 +15,33 @@ if TYPE_CHECKING:
     from ktrdr.contracts.models import Evaluation
     from ktrdr.contracts.training import TrainingResult
 
-METRICS = (
+CLASSIFICATION = (
     ("balanced_accuracy", "balanced\naccuracy"),
     ("accuracy", "accuracy"),
     ("macro_f1", "macro\nF1"),
     ("mcc", "MCC"),
     ("log_loss_prior_corrected", "log loss"),
 )
+REGRESSION = (
+    ("information_coefficient", "information\ncoefficient"),
+    ("directional_accuracy", "directional\naccuracy"),
+    ("r2", "R²"),
+    ("rmse", "RMSE"),
+    ("mae", "MAE"),
+)
 JUDGES = {
     "majority_class": "majority class",
     "last_known_label": "last known label",
     "logistic_regression": "logistic regression",
+    "no_change": "no change",
+    "training_mean": "mean of training",
+    "ridge_regression": "ridge regression",
+}
+SCORES = {
+    "log_loss": "log loss rises",
+    "balanced_accuracy": "balanced accuracy falls",
+    "mse": "squared error rises",
+    "information_coefficient": "information coeff. falls",
 }
 DROPPED = {
     "warm_up": "warm-up",
@@ -45,8 +61,9 @@ def show_training(screen: Console, result: "TrainingResult", where: Place = HERE
     screen.print(metrics_table(result.test_metrics, "Test, beside the baselines"))
     prose(screen, verdict(result.test_metrics))
     screen.print()
-    screen.print(confusion(result.test_metrics))
-    screen.print()
+    if "confusion_matrix" in result.test_metrics:
+        screen.print(confusion(result.test_metrics))
+        screen.print()
     if len(result.per_symbol_metrics) > 1:
         screen.print(by_symbol(result.per_symbol_metrics))
         screen.print()
@@ -114,26 +131,40 @@ def counted(counts: Mapping[str, int], names: Mapping[str, str], why: str = "") 
 
 def metrics_table(metrics: Mapping[str, Any], title: str, baselines: Mapping[str, Any] | None = None) -> Table:
     """The model's metrics above those of the baselines."""
-    columns = [label for _, label in METRICS]
+    shown = shown_metrics(metrics)
+    columns = [label for _, label in shown]
     rows = table("", *columns, right=columns, title=f"{title} ({metrics.get('rows', 0):,} rows)")
-    rows.add_row("[bold]model[/bold]", *(f"[bold]{number(metrics.get(name))}[/bold]" for name, _ in METRICS))
+    rows.add_row("[bold]model[/bold]", *(f"[bold]{figure(metrics, name)}[/bold]" for name, _ in shown))
     for name, judge in (baselines or metrics.get("baselines", {})).items():
-        rows.add_row(JUDGES.get(name, name), *(number(judge.get(key)) for key, _ in METRICS))
+        rows.add_row(JUDGES.get(name, name), *(figure(judge, key) for key, _ in shown))
     return rows
+
+
+def shown_metrics(metrics: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Which metrics a table shows: those of classes or those of numbers."""
+    return REGRESSION if "information_coefficient" in metrics else CLASSIFICATION
+
+
+def figure(metrics: Mapping[str, Any], name: str) -> str:
+    """A metric in three digits, an error of small returns in as many as it needs."""
+    return number(metrics.get(name), 6 if name in ("rmse", "mae") else 3)
 
 
 def by_symbol(metrics: Mapping[str, Mapping[str, Any]]) -> Table:
     """The model's metrics on the test rows of each symbol."""
-    columns = ["rows", *(label for _, label in METRICS)]
+    shown = shown_metrics(next(iter(metrics.values()), {}))
+    columns = ["rows", *(label for _, label in shown)]
     rows = table("symbol", *columns, right=columns, title="Test, by symbol")
     for symbol, judged in metrics.items():
-        rows.add_row(symbol, number(judged.get("rows"), 0), *(number(judged.get(name)) for name, _ in METRICS))
+        rows.add_row(symbol, number(judged.get("rows"), 0), *(figure(judged, name) for name, _ in shown))
     return rows
 
 
 def verdict(metrics: Mapping[str, Any], baselines: Mapping[str, Any] | None = None) -> str:
     """One plain sentence about the model beside the best baseline, with the interval in mind."""
     judges = baselines or metrics.get("baselines", {})
+    if "information_coefficient" in metrics:
+        return _regression_verdict(metrics, judges)
     interval = metrics.get("intervals", {}).get("balanced_accuracy")
     if not judges or not interval:
         return ""
@@ -157,6 +188,20 @@ def _log_loss_verdict(metrics: Mapping[str, Any], judges: Mapping[str, Any]) -> 
     return f"Its log loss {ours:.3f} is {beaten} {JUDGES.get(name, name)}, {best[key]:.3f}."
 
 
+def _regression_verdict(metrics: Mapping[str, Any], judges: Mapping[str, Any]) -> str:
+    skill = metrics["information_coefficient"]
+    low, high = metrics.get("intervals", {}).get("information_coefficient", (None, None))
+    if skill is None or low is None or high is None or not judges:
+        return "It predicts one number for every row."
+    side = "above" if low > 0 else "below" if high < 0 else "not distinguishable from"
+    name, best = min(judges.items(), key=lambda item: item[1]["rmse"])
+    beaten = "smaller than every baseline's; the next is" if metrics["rmse"] < best["rmse"] else "not smaller than"
+    return (
+        f"Information coefficient {skill:.3f}, 95 % interval {low:.3f} to {high:.3f}: {side} 0. Its error (RMSE)"
+        f" {metrics['rmse']:.6f} is {beaten} {JUDGES.get(name, name)}, {best['rmse']:.6f}."
+    )
+
+
 def confusion(metrics: Mapping[str, Any]) -> Table:
     """The confusion matrix: true classes down, predicted ones across."""
     classes = list(metrics.get("classes", []))
@@ -169,11 +214,12 @@ def confusion(metrics: Mapping[str, Any]) -> Table:
 
 def most_important(importance: Mapping[str, Any], count: int = 5) -> Table:
     """The features without which the model would lose most."""
-    columns = ("log loss rises", "balanced accuracy falls")
+    features = importance.get("features", {})
+    scores = list(next(iter(features.values()), {}))
+    columns = [SCORES.get(name, name) for name in scores]
     rows = table("feature, shuffled on validation rows", *columns, right=columns, title="Most important features")
-    ranked = sorted(importance.get("features", {}).items(), key=lambda item: -item[1]["log_loss"])
-    for name, loss in ranked[:count]:
-        rows.add_row(name, f"{loss['log_loss']:+.4f}", f"{loss['balanced_accuracy']:+.4f}")
+    for name, loss in sorted(features.items(), key=lambda item: -item[1][scores[0]])[:count]:
+        rows.add_row(name, *(f"{loss[score]:+.4g}" for score in scores))
     return rows
 
 
@@ -198,7 +244,8 @@ def show_evaluation(screen: Console, evaluation: "Evaluation") -> None:
     screen.print(metrics_table(evaluation.metrics, "Metrics, beside the baselines", evaluation.baselines))
     prose(screen, verdict(evaluation.metrics, evaluation.baselines))
     screen.print()
-    screen.print(confusion(evaluation.metrics))
+    if "confusion_matrix" in evaluation.metrics:
+        screen.print(confusion(evaluation.metrics))
     if evaluation.reproduces is not None:
         screen.print(reproduction(evaluation.reproduces), soft_wrap=True)
     show_notices(screen, evaluation.notices)
@@ -208,8 +255,8 @@ def reproduction(compared: Mapping[str, Any]) -> str:
     """Whether the stored test came out again."""
     if not compared["same_bars"]:
         return "[yellow]The stored bars are not those of the training:[/yellow] the test cannot come out the same."
-    if compared["same_rows"] and compared["same_confusion_matrix"]:
-        difference = compared["largest_probability_difference"]
-        near = f"probabilities within {difference:.1g}" if difference else "equal probabilities"
-        return f"This is the stored test, reproduced: same bars, rows and confusion matrix, {near}."
+    if compared["same_rows"] and compared["same_answers"]:
+        difference = compared["largest_difference"]
+        near = f"answers within {difference:.1g}" if difference else "equal answers"
+        return f"This is the stored test, reproduced: same bars and rows, {near}."
     return "[red]The stored test did not come out again[/red] although the bars are the same: please report this."

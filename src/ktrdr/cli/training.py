@@ -27,6 +27,7 @@ def wanted_training(
     require_gpu: bool,
     queue: bool,
     priority: int,
+    detailed: bool = False,
 ) -> "StartTraining":
     """What the command asks for: a file when it looks like one, else a name in strategies/."""
     from ktrdr.contracts.training import StartTraining
@@ -42,6 +43,7 @@ def wanted_training(
         require_gpu=require_gpu,
         queue_if_unavailable=queue,
         priority=priority,
+        detailed_analytics=detailed,
     )
 
 

@@ -1,9 +1,11 @@
 """Trained models as the upper floors see them: records, predictions and evaluations, never tensors."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol
+
+from pydantic import Field
 
 from ktrdr.contracts.training import TrainingRequest, TrainingResult
 from ktrdr.contracts.values import Value
@@ -14,7 +16,8 @@ Content = bytes | Callable[[BinaryIO], object]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelArtifact:
-    """A trained model ready to be stored: files for the weights, plain values for everything a person may read.
+    """A trained model ready to be stored: files for the weights, plain values for everything a person may read, tables
+    for whoever wants to look closer.
 
     `context` is what `model_full.pt` has beside the state dict of `model.pt`: a sink that sends the model elsewhere
     sends these two.
@@ -27,6 +30,7 @@ class ModelArtifact:
     weights: Mapping[str, Content]
     context: Content = b""
     documents: Mapping[str, Mapping[str, Any]]
+    tables: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class ModelSink(Protocol):
@@ -84,14 +88,19 @@ class ModelRepository(Protocol):
 
 
 class Signal(Value):
-    """What the model says at one bar. `time` is the bar's open stamp; it is decided at the bar's close, `known`."""
+    """What the model says at one bar. `time` is the bar's open stamp; it is decided at the bar's close, `known`.
+
+    A classification has the `probabilities` of its classes and the `confidence` in the most probable one; a regression
+    has the `predicted` return.
+    """
 
     symbol: str
     time: datetime
     known: datetime
     signal: str
-    confidence: float
-    probabilities: dict[str, float]
+    confidence: float | None = None
+    probabilities: dict[str, float] = Field(default_factory=dict)
+    predicted: float | None = None
     is_event: bool = True
 
 

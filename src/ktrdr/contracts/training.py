@@ -63,6 +63,7 @@ class StartTraining(Value):
 
     `source` is what messages call a strategy given as text. No `execution_mode`: the system's default decides. A
     training that requires a GPU waits for one with `queue_if_unavailable`; else it is refused when there is none.
+    `detailed_analytics` adds a table of every epoch's gradients and classes to the model.
     """
 
     strategy_name: str | None = None
@@ -72,6 +73,7 @@ class StartTraining(Value):
     execution_mode: str | None = None
     require_gpu: bool = False
     queue_if_unavailable: bool = False
+    detailed_analytics: bool = False
     priority: int = Field(default=0, ge=-100, le=100)
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=255)
 
@@ -99,6 +101,7 @@ class TrainingRequest(Value):
     host: str | None = None
     require_gpu: bool = False
     queue_if_unavailable: bool = False
+    detailed_analytics: bool = False
     attempt: int = Field(default=1, ge=1)
     from_start: bool = False
     trace_parent: str | None = None

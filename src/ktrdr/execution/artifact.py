@@ -17,30 +17,31 @@ from torch import Tensor
 
 from ktrdr.contracts.models import Content
 from ktrdr.errors import ModelCorrupt
-from ktrdr.execution.baselines import Baselines
-from ktrdr.execution.evaluation import Evaluation, Judge
+from ktrdr.execution.evaluation import restore_judge
+from ktrdr.execution.judge import Evaluation, Judge
+from ktrdr.execution.labels.base import Answers
 from ktrdr.execution.market import Market
-from ktrdr.execution.models.classifier import Classifier
+from ktrdr.execution.models.predictor import Predictor
 from ktrdr.execution.seeds import torch_generator
 from ktrdr.execution.splits import Split
 from ktrdr.execution.strategy.grammar import Strategy
 from ktrdr.execution.strategy.reading import resolved, restore_strategy
 
-FORMAT = "ktrdr-model/1"
+FORMAT = "ktrdr-model/2"
 UNREADABLE = (KeyError, ValueError, RuntimeError, TypeError, AttributeError, EOFError, pickle.UnpicklingError)
 """What reading a model raises that is none, or another one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TestRows:
-    """The rows a model was tested on, and what it said: stamps (microseconds UTC), labels and probabilities."""
+    """The rows a model was tested on, and what it said: stamps (microseconds UTC), labels and outputs."""
 
     __test__ = False  # not a test case for pytest
 
     symbol: NDArray[np.int64]
     time: NDArray[np.int64]
-    label: NDArray[np.int64]
-    probabilities: NDArray[np.float32]
+    label: Answers
+    outputs: NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,7 +52,7 @@ class TrainedModel:
     `validation_from` and `test_from` the boundaries of its split.
     """
 
-    model: Classifier
+    model: Predictor
     strategy: Strategy
     judge: Judge
     test: TestRows
@@ -63,7 +64,7 @@ class TrainedModel:
 
 
 def trained_model(
-    model: Classifier, strategy: Strategy, market: Market, split: Split, judge: Judge, evaluation: Evaluation
+    model: Predictor, strategy: Strategy, market: Market, split: Split, judge: Judge, evaluation: Evaluation
 ) -> TrainedModel:
     """The model with all that a training found out which its use needs."""
     rows = split.test
@@ -71,7 +72,7 @@ def trained_model(
         model=model,
         strategy=strategy,
         judge=judge,
-        test=TestRows(symbol=rows.symbol, time=rows.time, label=rows.label, probabilities=evaluation.probabilities),
+        test=TestRows(symbol=rows.symbol, time=rows.time, label=rows.label, outputs=evaluation.outputs),
         firsts=market.firsts(),
         lasts=market.lasts(),
         validation_from=split.validation_from,
@@ -100,8 +101,7 @@ def _context(trained: TrainedModel) -> dict[str, Any]:
     return {
         "strategy": json.dumps(resolved(trained.strategy)),
         "feature_names": trained.strategy.feature_names,
-        "class_weights": torch.from_numpy(trained.judge.class_weights),
-        "baselines": {name: torch.from_numpy(value) for name, value in vars(trained.judge.baselines).items()},
+        "judge": trained.judge.state(),
         "test": {name: torch.from_numpy(value) for name, value in vars(trained.test).items()},
         "firsts": {symbol: dict(stamps) for symbol, stamps in trained.firsts.items()},
         "lasts": {symbol: dict(stamps) for symbol, stamps in trained.lasts.items()},
@@ -134,12 +134,7 @@ def rebuilt(written: Mapping[str, Any]) -> TrainedModel:
     return TrainedModel(
         model=model.eval(),
         strategy=strategy,
-        judge=Judge(
-            classes=strategy.training.labels.classes,
-            class_weights=written["class_weights"].numpy(),
-            baselines=Baselines(**{key: value.numpy() for key, value in written["baselines"].items()}),
-            seed=strategy.training.seed,
-        ),
+        judge=restore_judge(written["judge"], strategy.training),
         test=TestRows(**{key: value.numpy() for key, value in written["test"].items()}),
         firsts=written["firsts"],
         lasts=written["lasts"],
@@ -149,7 +144,7 @@ def rebuilt(written: Mapping[str, Any]) -> TrainedModel:
     )
 
 
-def outline(strategy: Strategy) -> Classifier:
+def outline(strategy: Strategy) -> Predictor:
     """The model that the strategy describes, without memory for its weights: names, shapes and kinds of number."""
     with torch.device("meta"):
         return strategy.model.build(

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ktrdr.execution.dataset import Dataset
-from ktrdr.execution.labels.base import NULL, Labels
+from ktrdr.execution.labels.base import NULL, Answers, Labels
 from ktrdr.execution.metrics import classification_metrics
 from ktrdr.execution.rows import Rows
 
@@ -60,7 +60,7 @@ def fit_baselines(dataset: Dataset, labels: Sequence[Labels], classes: int) -> B
     counts = np.ones((classes + 1, classes))  # each count begins at one, so that no probability is zero
     np.add.at(counts, (known_labels(train, labels), train.label), 1.0)
     with torch.no_grad():
-        normalised = dataset.normaliser(dataset.train.features)
+        normalised = dataset.normaliser(torch.from_numpy(train.features))
     return Baselines(
         prior=dataset.prior,
         frequencies=counts / counts.sum(axis=1, keepdims=True),
@@ -68,8 +68,8 @@ def fit_baselines(dataset: Dataset, labels: Sequence[Labels], classes: int) -> B
     )
 
 
-def latest_known(labels: Labels) -> NDArray[np.int64]:
-    """At each bar the label of the latest bar whose label was known by then, NULL before there is one.
+def latest_known(labels: Labels) -> Answers:
+    """At each bar the label of the latest bar whose label was known by then; NULL, or NaN, before there is one.
 
     (The previous bar's own label would be look-ahead: it is settled later.)
     """
@@ -77,16 +77,20 @@ def latest_known(labels: Labels) -> NDArray[np.int64]:
     newest = np.full(len(labels.label), NULL, dtype=np.int64)
     np.maximum.at(newest, labels.known_at[bars], bars)
     newest = np.maximum.accumulate(newest)
-    return np.where(newest == NULL, NULL, labels.label[newest])
+    return np.where(newest == NULL, _none(labels.label), labels.label[newest])
 
 
-def known_labels(rows: Rows, labels: Sequence[Labels]) -> NDArray[np.int64]:
-    """The latest known label at each row's bar, of its own symbol."""
-    known = np.full(len(rows), NULL, dtype=np.int64)
+def known_labels(rows: Rows, labels: Sequence[Labels]) -> Any:
+    """The latest known label at each row's bar, of its own symbol; NULL, or NaN, before there is one."""
+    known = np.full(len(rows), _none(rows.label), dtype=rows.label.dtype)
     for index, own in enumerate(labels):
         mine = rows.symbol == index
         known[mine] = latest_known(own)[rows.bar[mine]]
     return known
+
+
+def _none(labels: Answers) -> float:
+    return NULL if labels.dtype == np.int64 else np.nan
 
 
 def logistic_coefficients(features: Tensor, labels: Tensor, weights: Tensor, classes: int) -> Array:

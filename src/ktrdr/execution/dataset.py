@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ktrdr.execution.features.columns import FeatureColumn
-from ktrdr.execution.models.classifier import Normaliser
+from ktrdr.execution.models.predictor import Normaliser
 from ktrdr.execution.rows import Rows
 from ktrdr.execution.splits import Split
 from ktrdr.execution.strategy.learning import Training
+from ktrdr.execution.windows import Features, pieces
 
 HEAVIEST_CLASS = 10.0
 """A class may weigh this many times the lightest; rarer ones would drive weights into denormal numbers."""
@@ -20,9 +21,10 @@ HEAVIEST_CLASS = 10.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Examples:
-    """Features (rows, features) float32, labels (rows,) int64 and weights (rows,) float32."""
+    """Features (rows, features) float32 or windows of them; labels (rows,), int64 classes or float32 numbers; weights
+    (rows,) float32."""
 
-    features: Tensor
+    features: Features
     labels: Tensor
     weights: Tensor
 
@@ -33,7 +35,7 @@ class Examples:
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Features, labels and weights of `size` examples after the other, as views."""
-        columns = (torch.split(column, size) for column in (self.features, self.labels, self.weights))
+        columns = pieces(self.features, size), torch.split(self.labels, size), torch.split(self.weights, size)
         return zip(*columns, strict=True)
 
     def to(self, device: torch.device) -> "Examples":
@@ -44,7 +46,7 @@ class Examples:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """What the trainer and the judges see. `class_weights` and `prior` have one entry a class."""
+    """What the trainer and the judges see. `class_weights` and `prior` have one entry a class, none in a regression."""
 
     split: Split
     train: Examples
@@ -60,21 +62,26 @@ class Dataset:
         return self.train, self.validation, self.test
 
 
-def build_dataset(split: Split, columns: Sequence[FeatureColumn], training: Training) -> Dataset:
-    """Fits the normaliser and the weights on the training rows, and turns the parts into tensors."""
+def build_dataset(split: Split, columns: Sequence[FeatureColumn], training: Training, window: int = 1) -> Dataset:
+    """Fits the normaliser and the weights on the training rows, and turns the parts into tensors; the network reads
+    `window` bars of each row."""
     classes = len(training.labels.classes)
-    counts = np.bincount(split.train.label, minlength=classes)
+    counts = np.bincount(split.train.label, minlength=classes) if classes else np.empty(0, dtype=np.int64)
     class_weights = balanced_weights(counts) if training.class_weights == "balanced" else np.ones(classes)
+
+    def weights(rows: Rows) -> NDArray[np.float64]:
+        return class_weights[rows.label] if classes else np.ones(len(rows))
+
     uniqueness = split.train.uniqueness() if training.labels.weighs_uniqueness else np.ones(len(split.train))
-    weights = uniqueness * class_weights[split.train.label]
+    weighed = uniqueness * weights(split.train)
     return Dataset(
         split=split,
-        train=_examples(split.train, weights / weights.mean()),
-        validation=_examples(split.validation, class_weights[split.validation.label]),
-        test=_examples(split.test, class_weights[split.test.label]),
+        train=_examples(split.train, weighed / weighed.mean(), window),
+        validation=_examples(split.validation, weights(split.validation), window),
+        test=_examples(split.test, weights(split.test), window),
         normaliser=fit_normaliser(split.train.features, columns),
         class_weights=class_weights,
-        prior=counts / counts.sum(),
+        prior=counts / max(1, counts.sum()),
     )
 
 
@@ -83,7 +90,7 @@ def balanced_weights(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     present = counts > 0
     weights = np.ones(len(counts))
     weights[present] = counts.sum() / (present.sum() * counts[present])
-    return np.asarray(np.minimum(weights, HEAVIEST_CLASS * weights[present].min()))
+    return np.asarray(np.minimum(weights, HEAVIEST_CLASS * weights[present].min(initial=np.inf)))
 
 
 def fit_normaliser(features: NDArray[np.float32], columns: Sequence[FeatureColumn]) -> Normaliser:
@@ -101,9 +108,10 @@ def fit_normaliser(features: NDArray[np.float32], columns: Sequence[FeatureColum
     return normaliser
 
 
-def _examples(rows: Rows, weights: NDArray[np.float64]) -> Examples:
+def _examples(rows: Rows, weights: NDArray[np.float64], window: int) -> Examples:
+    labels = rows.label if rows.label.dtype == np.int64 else rows.label.astype(np.float32)
     return Examples(
-        features=torch.from_numpy(np.ascontiguousarray(rows.features)),
-        labels=torch.from_numpy(rows.label),
+        features=rows.inputs(window),
+        labels=torch.from_numpy(labels),
         weights=torch.from_numpy(weights.astype(np.float32)),
     )

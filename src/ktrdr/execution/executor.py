@@ -22,7 +22,7 @@ from ktrdr.execution.indicators.engine import IndicatorEngine
 from ktrdr.execution.leaks.check import LeakCheck
 from ktrdr.execution.market import BarSource, Market, load_market
 from ktrdr.execution.model_trainer import ModelTrainer
-from ktrdr.execution.models.classifier import Classifier
+from ktrdr.execution.models.predictor import Predictor
 from ktrdr.execution.reporting import Report, model_artifact, provenance, training_result
 from ktrdr.execution.rows import rows_of
 from ktrdr.execution.seeds import torch_generator
@@ -69,7 +69,7 @@ class TrainingExecutor:
         training, labeler = strategy.training, strategy.training.labels
         columns = tuple(strategy.columns())
         features = FeatureBuilder(columns, IndicatorEngine(strategy.indicators), FuzzyEngine())
-        trainer = ModelTrainer(training)
+        trainer = ModelTrainer(training, detailed=request.detailed_analytics)
 
         with step(Phase.DATA_LOADING):
             market = load_market(self._data, strategy)
@@ -88,10 +88,10 @@ class TrainingExecutor:
             leaks = LeakCheck(features, labeler, strategy.training_data, training.seed).quick(market, matrices)
 
         with step(Phase.DATASET):
-            rows, dropped = rows_of(market.bases, matrices, labels, strategy.training_data)
+            rows, dropped = rows_of(market.bases, matrices, labels, strategy.training_data, strategy.model.window)
             split = split_rows(rows, market.bases, strategy.training_data, training.data_split)
             require_enough(split, labeler.classes)
-            dataset = build_dataset(split, columns, training)
+            dataset = build_dataset(split, columns, training, strategy.model.window)
             _log.debug("rows", total=len(rows), dropped=dropped, purged=split.purged, embargo=split.embargo)
 
         with step(Phase.MODEL_CREATION):
@@ -121,9 +121,7 @@ class TrainingExecutor:
             test_loss = trainer.loss(model, test)
 
         with step(Phase.FEATURE_IMPORTANCE):
-            importance = permutation_importance(
-                model, validation, columns, dataset.class_weights, training.seed, step.is_cancelled
-            )
+            importance = permutation_importance(model, validation, columns, judge, training.seed, step.is_cancelled)
 
         with step(Phase.PERSISTENCE):
             trained = trained_model(model, strategy, market, split, judge, evaluation)
@@ -136,7 +134,7 @@ class TrainingExecutor:
         with step(Phase.RESULT_AGGREGATION):
             return training_result(report, model_path)
 
-    def _create(self, strategy: Strategy, dataset: Dataset) -> Classifier:
+    def _create(self, strategy: Strategy, dataset: Dataset) -> Predictor:
         """A fresh model on the device, with the normaliser that was fitted on the training rows."""
         seed = strategy.training.seed
         model = strategy.model.build(
@@ -157,5 +155,5 @@ class TrainingExecutor:
 
 
 def _tell(step: Steps, epochs: int, epoch: Epoch) -> None:
-    _log.debug("epoch", **vars(epoch))
-    step.tell(Phase.TRAINING, f"Epoch {epoch.epoch} of {epochs}", epochs=epochs, **vars(epoch))
+    _log.debug("epoch", **epoch.figures)
+    step.tell(Phase.TRAINING, f"Epoch {epoch.epoch} of {epochs}", epochs=epochs, **epoch.figures)

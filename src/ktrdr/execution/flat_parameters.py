@@ -31,6 +31,11 @@ class FlatParameters:
         with torch.no_grad():
             self.vector.copy_(numbers)
 
+    def norm(self) -> Tensor:
+        """The Euclidean norm of the gradient, a scalar on its device."""
+        norm: Tensor = torch.linalg.vector_norm(self.gradient)
+        return norm
+
     def clip(self, norm: float) -> None:
         """Scale the gradient down to this Euclidean norm where it is longer."""
-        self.gradient.mul_((norm / (torch.linalg.vector_norm(self.gradient) + 1e-6)).clamp_(max=1.0))
+        self.gradient.mul_((norm / (self.norm() + 1e-6)).clamp_(max=1.0))

@@ -1,21 +1,21 @@
 """Permutation importance: what a model loses when a feature, or all features of an indicator, tell it nothing
 (Breiman 2001, on validation rows as López de Prado 2018, 8.3.2 advises)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ktrdr.contracts.training import IsCancelled
 from ktrdr.errors import TrainingCancelled
 from ktrdr.execution.dataset import Examples
 from ktrdr.execution.features.columns import FeatureColumn
-from ktrdr.execution.metrics import confusion_matrix, log_loss, matrix_metrics, prior_corrected
-from ktrdr.execution.models.classifier import Classifier
+from ktrdr.execution.judge import Judge
+from ktrdr.execution.models.predictor import Predictor
 from ktrdr.execution.seeds import torch_generator
+from ktrdr.execution.windows import Features, large_pieces
 
 REPEATS = 5
 LARGEST_SAMPLE = 50_000
@@ -23,43 +23,44 @@ LARGEST_SAMPLE = 50_000
 
 
 def permutation_importance(
-    model: Classifier,
+    model: Predictor,
     validation: Examples,
     columns: Sequence[FeatureColumn],
-    class_weights: NDArray[np.float64],
+    judge: Judge,
     seed: int,
     is_cancelled: IsCancelled = lambda: False,
 ) -> dict[str, Any]:
-    """For each feature and each indicator: how much the log loss (prior-corrected) rises and the balanced accuracy
-    falls, mean over the repeats, when its columns are shuffled together among the validation rows."""
+    """For each feature and each indicator: how much the judge's loss rises and its skill falls, mean over the repeats,
+    when its columns are shuffled together among the validation rows; of a window the columns of all its bars."""
     generator = torch_generator(seed, "importance")
-    score = _scorer(model, validation, class_weights)
-    features = _sample(validation, generator)
-    labels = features.labels.cpu().numpy()
-    base = score(features.features, labels)
+    sample = _sample(validation, generator)
+    score = _scorer(model, sample, judge)
+    base = score(large_pieces(sample.features))
     groups = {("features", column.name): [index] for index, column in enumerate(columns)}
     for name, indices in _by_indicator(columns).items():
         groups["indicators", name] = indices
-    result: dict[str, Any] = {"features": {}, "indicators": {}, "rows": len(labels), "repeats": REPEATS}
+    result: dict[str, Any] = {"features": {}, "indicators": {}, "rows": len(sample.labels), "repeats": REPEATS}
     for (kind, name), indices in groups.items():
         losses = []
         for _ in range(REPEATS):
             if is_cancelled():
                 raise TrainingCancelled("the training was cancelled")
-            losses.append(score(_shuffled(features.features, indices, generator), labels))
+            losses.append(score(_shuffled(sample.features, indices, generator)))
         worse = np.mean(losses, axis=0) - base
-        result[kind][name] = {"log_loss": float(worse[0]), "balanced_accuracy": float(-worse[1])}
+        result[kind][name] = {
+            score_name: float(sign * change)
+            for (score_name, sign), change in zip(judge.scores.items(), worse, strict=True)
+        }
     return result
 
 
-def _scorer(
-    model: Classifier, validation: Examples, class_weights: NDArray[np.float64]
-) -> Callable[[Tensor, NDArray[np.int64]], NDArray[np.float64]]:
-    def score(features: Tensor, labels: NDArray[np.int64]) -> NDArray[np.float64]:
-        raw = model.probabilities(features).cpu().numpy().astype(np.float64)
-        matrix = confusion_matrix(labels, raw.argmax(axis=1), raw.shape[1])
-        loss = log_loss(prior_corrected(raw, class_weights), labels)
-        return np.array([loss, matrix_metrics(matrix)["balanced_accuracy"]])
+def _scorer(model: Predictor, sample: Examples, judge: Judge) -> Callable[[Iterator[Tensor]], Any]:
+    labels = sample.labels.cpu().numpy()
+
+    def score(batches: Iterator[Tensor]) -> Any:
+        outputs = model.outputs_of(batches).cpu().numpy().astype(np.float64)
+        scores = judge.score(outputs, labels)
+        return np.array([scores[name] for name in judge.scores])
 
     return score
 
@@ -71,11 +72,13 @@ def _sample(examples: Examples, generator: torch.Generator) -> Examples:
     return examples.take(torch.randperm(count, generator=generator)[:LARGEST_SAMPLE])
 
 
-def _shuffled(features: Tensor, indices: Sequence[int], generator: torch.Generator) -> Tensor:
+def _shuffled(features: Features, indices: Sequence[int], generator: torch.Generator) -> Iterator[Tensor]:
+    """The features in batches, some columns of each row taken from another row."""
     order = torch.randperm(len(features), generator=generator).to(features.device)
-    shuffled = features.clone()
-    shuffled[:, indices] = features[order][:, indices]
-    return shuffled
+    for own, other in zip(large_pieces(features), large_pieces(features[order]), strict=True):
+        mixed = own.clone()
+        mixed[..., indices] = other[..., indices]
+        yield mixed
 
 
 def _by_indicator(columns: Sequence[FeatureColumn]) -> Mapping[str, list[int]]:

@@ -25,16 +25,16 @@ def accuracy_intervals(
     label, hit = rows.label[order], (rows.label == predicted)[order]
     occurs = np.eye(classes)[label]
     counts = np.concatenate([occurs, occurs * hit[:, None]], axis=1)
-    sums = _block_sums(counts, block_length(rows), generator)
+    sums = block_sums(counts, block_length(rows), generator)
     true, hits = sums[:, :classes], sums[:, classes:]
     recall = np.divide(hits, true, out=np.full_like(hits, np.nan), where=true > 0)
     return {
-        "accuracy": _interval(hits.sum(axis=1) / true.sum(axis=1)),
-        "balanced_accuracy": _interval(np.nanmean(recall, axis=1)),
+        "accuracy": interval(hits.sum(axis=1) / true.sum(axis=1)),
+        "balanced_accuracy": interval(np.nanmean(recall, axis=1)),
     }
 
 
-def _block_sums(values: NDArray[np.float64], length: int, generator: np.random.Generator) -> NDArray[np.float64]:
+def block_sums(values: NDArray[np.float64], length: int, generator: np.random.Generator) -> NDArray[np.float64]:
     """Column sums of each resample: as many blocks of consecutive rows, drawn with replacement, as fill the rows."""
     count = len(values)
     length = min(length, count)
@@ -44,7 +44,11 @@ def _block_sums(values: NDArray[np.float64], length: int, generator: np.random.G
     return sums
 
 
-def _interval(samples: NDArray[np.float64]) -> list[float]:
+def interval(samples: NDArray[np.float64]) -> list[float]:
+    """The middle 95 % of the resamples that have a value."""
     tail = (1.0 - CONFIDENCE) / 2
-    low, high = np.quantile(samples, [tail, 1.0 - tail])
+    defined = samples[np.isfinite(samples)]
+    if not len(defined):
+        return [float("nan"), float("nan")]
+    low, high = np.quantile(defined, [tail, 1.0 - tail])
     return [float(low), float(high)]

@@ -1,15 +1,17 @@
 """Learner: everything that changes while a model learns, which can be captured after an epoch and restored."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
 
+from ktrdr.errors import TrainingFailed
 from ktrdr.execution.checkpoints import TrainingState
 from ktrdr.execution.early_stopping import BestEpoch
 from ktrdr.execution.epochs import Epoch, TrainingHistory
 from ktrdr.execution.flat_parameters import FlatParameters
-from ktrdr.execution.models.classifier import Classifier
+from ktrdr.execution.models.predictor import Predictor
 from ktrdr.execution.optimizers import Schedule, build_optimizer
 from ktrdr.execution.strategy.learning import Training
 
@@ -20,8 +22,8 @@ class Learner:
     `rows` is the number of training rows; `shuffle` is a CPU generator.
     """
 
-    def __init__(self, model: Classifier, settings: Training, shuffle: torch.Generator, rows: int) -> None:
-        self.batch_size = settings.batch_size
+    def __init__(self, model: Predictor, settings: Training, shuffle: torch.Generator, rows: int) -> None:
+        self.batch_size = self._first_batch_size = batch_size_of(settings, rows)
         self.parameters = FlatParameters(model)
         self.optimizer = build_optimizer(self.parameters.vector, settings)
         self.schedule = Schedule(self.optimizer, settings, batches=math.ceil(rows / self.batch_size))
@@ -46,6 +48,16 @@ class Learner:
             self._best_weights = self.parameters.copy()
         self.schedule.after_epoch(epoch.val_loss)
 
+    def halve_batches(self, state: TrainingState) -> None:
+        """Go back to that state and on with batches of half the size: the device has no memory for larger ones.
+
+        A schedule that steps with every batch steps with every second one from now on. Raises TrainingFailed when a
+        batch is one row already.
+        """
+        if self.batch_size == 1:
+            raise TrainingFailed("the device has no memory for a single row: choose a smaller model, or another device")
+        self.restore(replace(state, batch_size=self.batch_size // 2))
+
     def finish(self) -> TrainingHistory:
         """Put the best weights into the model."""
         self.parameters.load(self._best_weights)
@@ -53,6 +65,8 @@ class Learner:
             epochs=self.epochs,
             best_epoch=self._best.epoch,
             stopped_early=self._best.exhausted,
+            batch_size=self.batch_size,
+            first_batch_size=self._first_batch_size,
             resumed_after=self._resumed_after,
         )
 
@@ -69,11 +83,16 @@ class Learner:
             generators={use: generator.get_state() for use, generator in self._generators.items()},
         )
 
+    def resume(self, state: TrainingState) -> None:
+        """Go on where an earlier attempt stopped."""
+        self._resumed_after = len(state.epochs)
+        self.restore(state)
+
     def restore(self, state: TrainingState) -> None:
         """Go on from a state of the same training on the same kind of device; the state itself stays as it is."""
         self.epochs = list(state.epochs)
-        self._resumed_after = len(state.epochs)
         self.batch_size = state.batch_size
+        self.schedule.slow_down(self._first_batch_size // state.batch_size)
         self.parameters.load(state.weights)
         self._best_weights = state.best_weights.to(self.parameters.vector.device)
         self._best.load_state_dict(state.best)
@@ -81,6 +100,13 @@ class Learner:
         self.schedule.load_state_dict(_copied(state.schedule))
         for use, generator in self._generators.items():
             generator.set_state(state.generators[use])
+
+
+def batch_size_of(settings: Training, rows: int) -> int:
+    """The batch size that was asked for; `auto`: the power of two that makes 100 batches an epoch, 32 to 1024."""
+    if settings.batch_size != "auto":
+        return settings.batch_size
+    return min(1024, max(32, 1 << max(0, round(math.log2(max(rows, 1) / 100)))))
 
 
 def _copied(value: Any) -> Any:

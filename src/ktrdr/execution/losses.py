@@ -1,4 +1,4 @@
-"""The losses a strategy can name, each one number a row before weights: cross entropy and focal loss."""
+"""The losses a strategy can name, each one number a row before weights, and what counts as a hit."""
 
 from collections.abc import Callable
 
@@ -6,15 +6,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ktrdr.execution.strategy.learning import Training
+
 RowLoss = Callable[[Tensor, Tensor], Tensor]
-"""(logits (rows, classes), labels (rows,)) -> loss (rows,)."""
+"""(network's answers (rows, classes or 1), labels (rows,)) -> loss (rows,)."""
 
 
-def row_loss(name: str, focal_gamma: float) -> RowLoss:
-    """The loss of that name; `focal_gamma` is read by the focal loss alone."""
-    if name == "cross_entropy" or focal_gamma == 0.0:
-        return lambda logits, labels: functional.cross_entropy(logits, labels, reduction="none")
-    return lambda logits, labels: focal_loss(logits, labels, focal_gamma)
+def row_loss(settings: Training) -> RowLoss:
+    """The loss that the settings name, with its parameters."""
+    gamma, delta = settings.focal_gamma, settings.huber_delta
+    match settings.loss:
+        case "huber":
+            return lambda answers, labels: functional.huber_loss(answers[:, 0], labels, reduction="none", delta=delta)
+        case "mse":
+            return lambda answers, labels: functional.mse_loss(answers[:, 0], labels, reduction="none")
+        case "focal" if gamma > 0.0:
+            return lambda answers, labels: focal_loss(answers, labels, gamma)
+        case _:
+            return lambda answers, labels: functional.cross_entropy(answers, labels, reduction="none")
 
 
 def focal_loss(logits: Tensor, labels: Tensor, gamma: float) -> Tensor:
@@ -23,6 +32,13 @@ def focal_loss(logits: Tensor, labels: Tensor, gamma: float) -> Tensor:
     missing = 1.0 - log_p.exp()
     factor = missing.square() if gamma == 2.0 else missing.clamp_min(1e-12).pow(gamma)
     return -factor * log_p
+
+
+def hits(answers: Tensor, labels: Tensor) -> Tensor:
+    """Which rows are answered right: the most probable class, or the sign of the number."""
+    if labels.is_floating_point():
+        return answers[:, 0].sign() == labels.sign()
+    return answers.argmax(dim=1) == labels
 
 
 def weighted_mean(losses: Tensor, weights: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
-"""The six files of one stored model as bytes: two of weights, three documents, and the metadata that vouch for them.
+"""The files of one stored model as bytes: two of weights, three documents, tables where there are any, and the metadata
+that vouch for them.
 
-`metadata.json` has the size and sha256 of the five others, and a sha256 of itself.
+`metadata.json` has the size and sha256 of all the others, and a sha256 of itself.
 """
 
 import hashlib
@@ -57,7 +58,8 @@ def encode_artifact(artifact: ModelArtifact) -> dict[str, Content]:
             f"this one has {', '.join([*artifact.weights, *artifact.documents])}"
         )
     weights = {name: artifact.weights[name] for name in WEIGHTS}
-    return weights | {f"{name}.json": encode_json(artifact.documents[name], name) for name in DOCUMENTS}
+    documents = {f"{name}.json": encode_json(artifact.documents[name], name) for name in DOCUMENTS}
+    return weights | documents | dict(artifact.tables)
 
 
 def encode_metadata(

@@ -1,4 +1,4 @@
-"""Reads the six files of a stored model and verifies them: every size, then every digest."""
+"""Reads the files of a stored model and verifies them: every size, then every digest."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from ktrdr.execution.model_names import Version
 
 @dataclass(frozen=True, kw_only=True)
 class VerifiedModel:
-    """One stored version whose six files were all there, each with the bytes that were saved.
+    """One stored version whose files were all there, each with the bytes that were saved.
 
     `weights` has the bytes of `model.pt` and `model_full.pt`, by file name.
     """
@@ -61,9 +61,11 @@ class ModelReader:
         return self._record(stored, self._json(stored, "metrics"), is_latest=is_latest)
 
     def everything(self, *, is_latest: bool) -> VerifiedModel:
-        """All six files, each verified: its size, then its sha256."""
+        """All files, each verified: its size, then its sha256."""
         stored, metadata = self.metadata()
         documents = {name: self._json(stored, name) for name in DOCUMENTS}
+        for name in set(stored.files) - set(WEIGHTS) - {f"{name}.json" for name in DOCUMENTS}:
+            self._verified(stored, name)
         return VerifiedModel(
             record=self._record(stored, documents["metrics"], is_latest=is_latest),
             weights={name: self._verified(stored, name) for name in WEIGHTS},

@@ -94,7 +94,7 @@ class ModelStorage:
         return records
 
     def show(self, name: str) -> ModelDetails:
-        """The record and the documents of a version, after all six files have been verified."""
+        """The record and the documents of a version, after all files have been verified."""
         model = self.files(name)
         return ModelDetails(
             record=model.record,

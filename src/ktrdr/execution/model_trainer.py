@@ -10,30 +10,38 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from ktrdr.contracts.training import IsCancelled
 from ktrdr.errors import TrainingCancelled, TrainingFailed
+from ktrdr.execution.analytics import gradient_details, validation_details
 from ktrdr.execution.checkpoints import Checkpoints
 from ktrdr.execution.dataset import Examples
 from ktrdr.execution.epochs import Epoch, TrainingHistory
 from ktrdr.execution.learner import Learner
-from ktrdr.execution.losses import row_loss, weighted_mean
-from ktrdr.execution.models.classifier import Classifier
+from ktrdr.execution.losses import hits, row_loss, weighted_mean
+from ktrdr.execution.models.predictor import Predictor
 from ktrdr.execution.strategy.learning import Training
+from ktrdr.execution.windows import large_pieces
+from ktrdr.logs import get_logger
 
-EVALUATION_BATCH = 65_536
+_log = get_logger("trainer")
 
 
 class ModelTrainer:
-    """Trains a classifier on examples by the settings of a strategy, every one of them honoured."""
+    """Trains a model on examples by the settings of a strategy, every one of them honoured.
 
-    def __init__(self, settings: Training) -> None:
+    `detailed` epochs tell of gradients and classes too.
+    """
+
+    def __init__(self, settings: Training, *, detailed: bool = False) -> None:
         self.settings = settings
-        self._loss = row_loss(settings.loss, settings.focal_gamma)
+        self._detailed = detailed
+        self._loss = row_loss(settings)
 
     def train(
         self,
-        model: Classifier,
+        model: Predictor,
         train: Examples,
         validation: Examples,
         *,
@@ -45,52 +53,65 @@ class ModelTrainer:
         """Train in place, leave the best validation weights in the model, and return the history.
 
         All tensors and the model lie on one device; `shuffle` is a CPU generator. With `checkpoints` it goes on from
-        the state kept there, as if it had never stopped. Raises TrainingCancelled at the first batch after the cancel,
-        TrainingFailed when the loss is not a number, and DataChanged for a checkpoint of other bars.
+        the state kept there, as if it had never stopped. An epoch for which the device lacks memory is run again with
+        batches of half the size. Raises TrainingCancelled at the first batch after the cancel, TrainingFailed when the
+        loss is not a number, and DataChanged for a checkpoint of other bars.
         """
         learner = Learner(model, self.settings, shuffle, rows=len(train.labels))
         train, validation = _normalised(model, train), _normalised(model, validation)
         with _kept(learner, checkpoints) as keep:
             while not learner.finished:
-                number, rate = len(learner.epochs) + 1, learner.schedule.learning_rate
-                train_loss = self._epoch(model, learner, _shuffled(train, shuffle), is_cancelled)
-                val_loss, val_accuracy = self._validate(model, validation)
-                learner.end_epoch(_finite(Epoch(number, train_loss, val_loss, val_accuracy, rate)))
+                number, rate, before = len(learner.epochs) + 1, learner.schedule.learning_rate, learner.state()
+                try:
+                    train_loss, details = self._epoch(model, learner, _shuffled(train, shuffle), is_cancelled)
+                except torch.OutOfMemoryError:
+                    learner.halve_batches(before)
+                    _log.warning("the device ran out of memory: smaller batches", batch_size=learner.batch_size)
+                    continue
+                val_loss, val_accuracy, more = self._validate(model, validation)
+                learner.end_epoch(_finite(Epoch(number, train_loss, val_loss, val_accuracy, rate, details | more)))
                 keep()
                 on_epoch(learner.epochs[-1])
         model.eval()
         return learner.finish()
 
-    def _epoch(self, model: Classifier, learner: Learner, examples: Examples, is_cancelled: IsCancelled) -> float:
-        """One pass over the examples in their order; the mean of the weighted row losses."""
+    def _epoch(
+        self, model: Predictor, learner: Learner, examples: Examples, is_cancelled: IsCancelled
+    ) -> tuple[float, dict[str, float]]:
+        """One pass over the examples in their order; the mean of the weighted row losses, and details."""
         network, loss_of, clip = model.network.train(), self._loss, self.settings.gradient_clip
         parameters, optimizer, after_batch = learner.parameters, learner.optimizer, learner.schedule.after_batch
         total = torch.zeros((), device=examples.features.device)
+        norms: list[Tensor] = []
         for features, labels, weights in examples.batches(learner.batch_size):
             if is_cancelled():
                 raise TrainingCancelled("the training was cancelled")
             parameters.gradient.zero_()
             loss = torch.dot(loss_of(network(features), labels), weights) / len(labels)
             loss.backward()  # type: ignore[no-untyped-call]
+            if self._detailed:
+                norms.append(parameters.norm())
             if clip is not None:
                 parameters.clip(clip)
             optimizer.step()
             if after_batch is not None:
                 after_batch()
             total += loss.detach() * len(labels)
-        return total.item() / len(examples.labels)
+        return total.item() / len(examples.labels), gradient_details(norms)
 
     @torch.no_grad()
-    def _validate(self, model: Classifier, examples: Examples) -> tuple[float, float]:
-        """Weighted mean loss, by the training's own loss function, and accuracy; examples are normalised already."""
+    def _validate(self, model: Predictor, examples: Examples) -> tuple[float, float, dict[str, float]]:
+        """Weighted mean loss, by the training's own loss function, accuracy and details; examples are normalised."""
         network = model.network.eval()
-        logits = torch.cat([network(part) for part in torch.split(examples.features, EVALUATION_BATCH)])
-        loss = weighted_mean(self._loss(logits, examples.labels), examples.weights)
-        accuracy = (logits.argmax(dim=1) == examples.labels).float().mean()
-        return loss.item(), accuracy.item()
+        answers = torch.cat([network(part) for part in large_pieces(examples.features)])
+        loss = weighted_mean(self._loss(answers, examples.labels), examples.weights)
+        accuracy = hits(answers, examples.labels).float().mean()
+        classes = self.settings.labels.classes
+        details = validation_details(answers, examples.labels, classes) if self._detailed else {}
+        return loss.item(), accuracy.item(), details
 
     @torch.no_grad()
-    def loss(self, model: Classifier, examples: Examples) -> float:
+    def loss(self, model: Predictor, examples: Examples) -> float:
         """The weighted mean loss of a trained model on examples as they come from the dataset."""
         return self._validate(model, _normalised(model, examples))[0]
 
@@ -103,7 +124,7 @@ def _kept(learner: Learner, checkpoints: Checkpoints | None) -> Iterator[Callabl
         return
     state = checkpoints.resume()
     if state is not None:
-        learner.restore(state)
+        learner.resume(state)
     try:
         yield lambda: checkpoints.offer(learner.state())
     except BaseException:
@@ -111,7 +132,7 @@ def _kept(learner: Learner, checkpoints: Checkpoints | None) -> Iterator[Callabl
         raise
 
 
-def _normalised(model: Classifier, examples: Examples) -> Examples:
+def _normalised(model: Predictor, examples: Examples) -> Examples:
     """The same examples as the network itself sees them, once for all epochs."""
     return replace(examples, features=model.normalised(examples.features))
 

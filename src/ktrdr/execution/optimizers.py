@@ -60,8 +60,22 @@ class Schedule:
         self._optimizer = optimizer
         self._scheduler = build_scheduler(optimizer, settings, batches)
         self.after_batch: Callable[[], None] | None = None
-        if isinstance(self._scheduler, lr_scheduler.OneCycleLR):
-            self.after_batch = self._scheduler.step
+        self.slow_down(1)
+
+    def slow_down(self, batches: int) -> None:
+        """From the next epoch on let a schedule that steps with every batch step with every so many."""
+        if not isinstance(self._scheduler, lr_scheduler.OneCycleLR):
+            return
+        step, last = self._scheduler.step, self._scheduler.total_steps - 1
+        seen = 0
+
+        def after_batch() -> None:
+            nonlocal seen
+            seen += 1
+            if seen % batches == 0 and self._scheduler is not None and self._scheduler.last_epoch < last:
+                step()
+
+        self.after_batch = step if batches == 1 else after_batch
 
     def after_epoch(self, validation_loss: float) -> None:
         match self._scheduler:

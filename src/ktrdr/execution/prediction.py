@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ktrdr.contracts.models import Evaluation, Prediction, Signal
@@ -15,11 +14,13 @@ from ktrdr.execution.data.bars import Bars
 from ktrdr.execution.features.builder import FeatureBuilder, FeatureMatrix
 from ktrdr.execution.fuzzy.engine import FuzzyEngine
 from ktrdr.execution.indicators.engine import IndicatorEngine
+from ktrdr.execution.labels.base import SIGNALS
 from ktrdr.execution.market import Market, market_of
 from ktrdr.execution.metrics import confusion_matrix
-from ktrdr.execution.rows import Rows, in_range, rows_of
+from ktrdr.execution.rows import Rows, in_range, inputs_at, rows_of
+from ktrdr.execution.strategy.grammar import Strategy
 
-HOLD = "HOLD"
+BUY, HOLD, SELL = SIGNALS
 
 
 class BarArchive(Protocol):
@@ -45,7 +46,11 @@ class StoredModelUser:
         signals, without = [], 0
         for series, matrix in zip(market.series, _matrices(trained, market), strict=True):
             wanted = in_range(series.base, start)
-            usable = wanted & matrix.defined & (matrix.history >= trained.strategy.training_data.history_required)
+            usable = (
+                wanted
+                & matrix.usable(trained.model.window)
+                & (matrix.history >= trained.strategy.training_data.history_required)
+            )
             without += int((wanted & ~usable).sum())
             which = np.flatnonzero(usable)
             signals += _signals(trained, series.base, matrix, which if last is None else which[-last:])
@@ -73,7 +78,7 @@ class StoredModelUser:
         data = trained.strategy.training_data
         if not stored_test:
             data = data.model_copy(update={"start_date": start})
-        rows, _ = rows_of(market.bases, _matrices(trained, market), labels, data)
+        rows, _ = rows_of(market.bases, _matrices(trained, market), labels, data, trained.model.window)
         if stored_test:
             rows = rows.take(_are_test_rows(rows, trained))
         if not len(rows):
@@ -89,7 +94,7 @@ class StoredModelUser:
             metrics={name: value for name, value in evaluation.metrics.items() if name != "baselines"},
             baselines=evaluation.metrics["baselines"],
             per_symbol_metrics=evaluation.per_symbol,
-            reproduces=_comparison(trained, market, rows, evaluation.probabilities) if stored_test else None,
+            reproduces=_comparison(trained, market, rows, evaluation.outputs) if stored_test else None,
             notices=[*evaluation.notices, *_overlap(trained, rows)],
         )
 
@@ -134,25 +139,34 @@ def _matrices(trained: TrainedModel, market: Market) -> list[FeatureMatrix]:
 
 
 def _signals(trained: TrainedModel, bars: Bars, matrix: FeatureMatrix, which: NDArray[np.int64]) -> list[Signal]:
-    """The argmax where its probability reaches the threshold, else HOLD; a bar that is no event says so."""
-    labeler, threshold = trained.strategy.training.labels, trained.strategy.decisions.confidence_threshold
-    probabilities = trained.model.probabilities(torch.from_numpy(matrix.values[which])).numpy()
-    events = labeler.events(bars)[which]
-    signals = []
-    for bar, row, event in zip(which, probabilities, events, strict=True):
-        best = int(row.argmax())
-        signals.append(
-            Signal(
-                symbol=bars.symbol,
-                time=_instant(bars.time[bar]),
-                known=_instant(bars.closes[bar]),
-                signal=labeler.classes[best] if row[best] >= threshold else HOLD,
-                confidence=float(row[best]),
-                probabilities=dict(zip(labeler.classes, map(float, row), strict=True)),
-                is_event=bool(event),
-            )
+    """What the model says at those bars; a bar that is no event says so."""
+    outputs = trained.model.outputs(inputs_at(matrix.values, which, trained.model.window)).numpy()
+    events = trained.strategy.training.labels.events(bars)[which]
+    return [
+        Signal(
+            symbol=bars.symbol,
+            time=_instant(bars.time[bar]),
+            known=_instant(bars.closes[bar]),
+            is_event=bool(event),
+            **_said(trained.strategy, output),
         )
-    return signals
+        for bar, output, event in zip(which, outputs, events, strict=True)
+    ]
+
+
+def _said(strategy: Strategy, output: NDArray[np.float32]) -> dict[str, Any]:
+    """The argmax where its probability reaches the threshold, else HOLD; of a number BUY and SELL beyond the edge."""
+    decisions, classes = strategy.decisions, strategy.training.labels.classes
+    if not classes:
+        edge = float(output[0])
+        signal = HOLD if abs(edge) <= decisions.edge_threshold else BUY if edge > 0 else SELL
+        return {"signal": signal, "predicted": edge}
+    best = int(output.argmax())
+    return {
+        "signal": classes[best] if output[best] >= decisions.confidence_threshold else HOLD,
+        "confidence": float(output[best]),
+        "probabilities": dict(zip(classes, map(float, output), strict=True)),
+    }
 
 
 def _are_test_rows(rows: Rows, trained: TrainedModel) -> NDArray[np.bool_]:
@@ -160,20 +174,24 @@ def _are_test_rows(rows: Rows, trained: TrainedModel) -> NDArray[np.bool_]:
     return np.array([key in keys for key in zip(rows.symbol.tolist(), rows.time.tolist(), strict=True)], dtype=np.bool_)
 
 
-def _comparison(
-    trained: TrainedModel, market: Market, rows: Rows, probabilities: NDArray[np.float32]
-) -> dict[str, Any]:
-    """The stored test against this one, row by row."""
-    classes, stored = probabilities.shape[1], trained.test
+def _comparison(trained: TrainedModel, market: Market, rows: Rows, outputs: NDArray[np.float32]) -> dict[str, Any]:
+    """The stored test against this one, row by row; `same_answers` compares the confusion matrices, of numbers the
+    numbers themselves to six digits."""
+    stored = trained.test
     same_rows = len(rows) == len(stored.time) and bool((rows.time == stored.time).all())
-    before = confusion_matrix(stored.label, stored.probabilities.argmax(axis=1), classes)
-    now = confusion_matrix(rows.label, probabilities.argmax(axis=1), classes)
-    difference = float(np.abs(probabilities - stored.probabilities).max()) if same_rows else None
+    if trained.model.classes:
+        before, now = (
+            confusion_matrix(label, said.argmax(axis=1), trained.model.classes)
+            for label, said in ((stored.label, stored.outputs), (rows.label, outputs))
+        )
+        same_answers = bool((before == now).all())
+    else:
+        same_answers = same_rows and bool(np.allclose(outputs, stored.outputs, rtol=1e-6, atol=1e-9))
     return {
         "same_bars": market.digest() == trained.data_digest,
         "same_rows": same_rows,
-        "same_confusion_matrix": bool((before == now).all()),
-        "largest_probability_difference": difference,
+        "same_answers": same_answers,
+        "largest_difference": float(np.abs(outputs - stored.outputs).max()) if same_rows else None,
     }
 
 

@@ -15,14 +15,15 @@ import torch
 
 from ktrdr.contracts.models import ModelArtifact
 from ktrdr.contracts.training import TrainingRequest, TrainingResult
+from ktrdr.execution.analytics import TABLE, analytics_table
 from ktrdr.execution.artifact import TrainedModel, writers
 from ktrdr.execution.device import device_name, peak_memory
 from ktrdr.execution.epochs import TrainingHistory
-from ktrdr.execution.evaluation import Evaluation
+from ktrdr.execution.judge import Evaluation
 from ktrdr.execution.labels.base import Labels
 from ktrdr.execution.leaks.findings import Findings
 from ktrdr.execution.market import Market
-from ktrdr.execution.models.classifier import Classifier
+from ktrdr.execution.models.predictor import Predictor
 from ktrdr.execution.rows import Rows
 from ktrdr.execution.splits import Split
 from ktrdr.execution.strategy.grammar import Strategy
@@ -44,7 +45,7 @@ class Report:
     evaluation: Evaluation
     test_loss: float
     importance: dict[str, Any]
-    model: Classifier
+    model: Predictor
     threads: int
     seconds: Mapping[str, float]
 
@@ -88,6 +89,7 @@ class Report:
 def model_artifact(report: Report, trained: TrainedModel) -> ModelArtifact:
     """The model as the sink takes it."""
     weights, context = writers(trained)
+    documents = report.documents
     return ModelArtifact(
         operation_id=report.request.operation_id,
         strategy_name=report.strategy.name,
@@ -95,8 +97,15 @@ def model_artifact(report: Report, trained: TrainedModel) -> ModelArtifact:
         base_timeframe=report.strategy.base_timeframe,
         weights=weights,
         context=context,
-        documents=report.documents,
+        documents=documents,
+        tables=tables_of(documents["metrics"]["training_metrics"]),
     )
+
+
+def tables_of(training_metrics: Mapping[str, Any]) -> dict[str, bytes]:
+    """The tables of a model's folder, by file name, as they follow from its metrics."""
+    table = analytics_table(training_metrics)
+    return {} if table is None else {TABLE: table}
 
 
 def training_result(report: Report, model_path: str) -> TrainingResult:
@@ -124,7 +133,8 @@ def training_metrics(history: TrainingHistory) -> dict[str, Any]:
         "train_loss": history.best.train_loss,
         "val_loss": history.best.val_loss,
         "val_accuracy": history.best.val_accuracy,
-        "history": [vars(epoch) for epoch in history.epochs],
+        "batch_size": history.batch_size,
+        "history": [epoch.figures for epoch in history.epochs],
     }
 
 
@@ -218,12 +228,12 @@ def columns_document(strategy: Strategy) -> list[dict[str, Any]]:
 
 
 def _part(rows: Rows, classes: Sequence[str]) -> dict[str, Any]:
-    counts = np.bincount(rows.label, minlength=len(classes))
+    counts = np.bincount(rows.label, minlength=len(classes)).tolist() if classes else []
     return {
         "rows": len(rows),
         "start": _iso(int(rows.time.min())),
         "end": _iso(int(rows.time.max())),
-        "classes": {name: int(count) for name, count in zip(classes, counts, strict=True)},
+        "classes": dict(zip(classes, counts, strict=True)),
         "effective_rows": float(rows.uniqueness().sum()),
     }
 
@@ -253,6 +263,11 @@ def _notices(report: Report) -> list[str]:
         notices.append(
             f"early_stopping.min_delta {settings.min_delta:g} exceeds the first validation loss {first.val_loss:.4g}:"
             " no epoch can count as an improvement"
+        )
+    if report.history.batch_size < report.history.first_batch_size:
+        notices.append(
+            f"the device ran out of memory with batches of {report.history.first_batch_size} rows: the training ended"
+            f" with batches of {report.history.batch_size}"
         )
     leaks = report.leaks.notices(report.strategy.training_data.history_required)
     return leaks + notices + _feature_notices(report) + report.evaluation.notices

@@ -85,7 +85,7 @@ def require_enough(split: Split, classes: Sequence[str]) -> None:
             )
     present = np.unique(split.train.label)
     if len(present) < 2:
-        only = classes[int(present[0])]
+        only = classes[int(present[0])] if classes else f"{present[0]:g}"
         raise NotEnoughData(
             f"every training row is {only}: there is nothing to learn; change the labels' parameters or the dates"
         )

@@ -76,6 +76,7 @@ class TrainingService:
             host=plan.host,
             require_gpu=wanted.require_gpu,
             queue_if_unavailable=wanted.queue_if_unavailable,
+            detailed_analytics=wanted.detailed_analytics,
             trace_parent=self._trace_here(),
         )
         try:

@@ -50,6 +50,16 @@ class FeatureMatrix:
         """Rows in which every feature is a number."""
         return np.asarray(np.isfinite(self.values).all(axis=1))
 
+    def usable(self, window: int) -> NDArray[np.bool_]:
+        """Rows that, with the `window` - 1 rows before them, are defined."""
+        defined = self.defined
+        if window == 1:
+            return defined
+        run = np.concatenate(([0], np.cumsum(defined)))
+        usable = np.zeros(len(defined), dtype=np.bool_)
+        usable[window - 1 :] = run[window:] - run[:-window] == window
+        return usable
+
 
 class FeatureBuilder:
     """Builds the features of a strategy; every value of a row is known at the close of its base bar."""

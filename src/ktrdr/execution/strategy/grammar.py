@@ -10,9 +10,11 @@ from ktrdr.contracts.bars import SeriesWanted
 from ktrdr.execution.component import Section, refusal
 from ktrdr.execution.features.columns import FeatureColumn
 from ktrdr.execution.indicators.engine import split
-from ktrdr.execution.models.library import AnyModel, Mlp
-from ktrdr.execution.strategy.inputs import FuzzySet, IndicatorSection, Input, TimeframeName, TrainingData
-from ktrdr.execution.strategy.learning import Decisions, Training
+from ktrdr.execution.models.library import AnyModel
+from ktrdr.execution.models.mlp import Mlp
+from ktrdr.execution.strategy.decisions import Decisions, check_task, without_effect
+from ktrdr.execution.strategy.inputs import FuzzySet, IndicatorSection, Input, TimeframeName, TrainingData, lowered
+from ktrdr.execution.strategy.learning import Training
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
@@ -27,6 +29,11 @@ def check_strategy_name(name: Any) -> str:
 
 def _version(written: Any) -> Any:
     return str(written) if isinstance(written, (int, float)) and not isinstance(written, bool) else written
+
+
+def _model(written: Any) -> Any:
+    """A section that names no type is a multi-layer perceptron's."""
+    return lowered({"type": "mlp", **written} if isinstance(written, dict) else written)
 
 
 def _identifiers(section: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +65,7 @@ class Strategy(Section):
     indicators: Annotated[dict[str, IndicatorSection], Field(min_length=1)]
     fuzzy_sets: dict[str, FuzzySet] = Field(default_factory=dict)
     nn_inputs: Annotated[tuple[Input, ...], Field(min_length=1)]
-    model: AnyModel = Mlp()
+    model: Annotated[AnyModel, BeforeValidator(_model, json_schema_input_type=AnyModel)] = Mlp()
     decisions: Decisions = Decisions()
     training: Training = Training()
 
@@ -98,12 +105,7 @@ class Strategy(Section):
             raise refusal(
                 f"nn_inputs: the feature {twice[0]} comes twice", "rename a set or a membership, or remove one"
             )
-        classes = len(self.training.labels.classes)
-        if self.decisions.num_classes not in (None, classes):
-            raise refusal(
-                f"decisions.num_classes: {self.decisions.num_classes}",
-                f"{self.training.labels.source} labels have {classes} classes",
-            )
+        check_task(self.decisions, self.training.labels, self.model.architecture.output_activation)
         return self
 
     def _check_input(self, entry: Input, path: str) -> None:
@@ -185,6 +187,4 @@ class Strategy(Section):
                 for column in self.columns()
                 if column.membership is None and self.indicators[column.indicator].price_scaled
             ]
-        if self.decisions.cost_model and "min_edge_multiplier" in self.decisions.cost_model.model_fields_set:
-            notices.append("decisions.cost_model.min_edge_multiplier has no effect in classification")
-        return notices
+        return notices + without_effect(self.decisions, self.training)

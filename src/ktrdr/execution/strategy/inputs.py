@@ -142,14 +142,14 @@ class TrainingData(Section):
         return [*super().known_keys(), "date_range"]
 
 
-def _lowered(written: Any) -> Any:
+def lowered(written: Any) -> Any:
     """Names of types may be written in any case."""
     if isinstance(written, dict) and isinstance(written.get("type"), str):
         return {**written, "type": written["type"].lower()}
     return written
 
 
-IndicatorSection = Annotated[AnyIndicator, BeforeValidator(_lowered)]
+IndicatorSection = Annotated[AnyIndicator, BeforeValidator(lowered)]
 
 
 class FuzzySet(Section):

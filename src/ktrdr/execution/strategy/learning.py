@@ -1,11 +1,11 @@
-"""The sections that say how a model learns and what it decides: model, decisions and training."""
+"""The section `training`: how a model learns, and from which labels."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ktrdr.execution.component import Fraction, Int, Number, Positive, Section, refusal
-from ktrdr.execution.labels.library import AnyLabeler
+from ktrdr.execution.component import Int, Number, Positive, Section, refusal
+from ktrdr.execution.labels.library import LABELERS, AnyLabeler
 from ktrdr.execution.labels.zigzag import Zigzag
 
 Count = Annotated[Int, Field(ge=1, le=10_000_000)]
@@ -101,13 +101,14 @@ class Training(Section):
     labels: AnyLabeler = Zigzag()
     data_split: DataSplit = DataSplit()
     epochs: Annotated[Int, Field(ge=1, le=1_000_000)] = 100
-    batch_size: Annotated[Int, Field(ge=1, le=10_000_000)] = 32
+    batch_size: Annotated[Int, Field(ge=1, le=10_000_000)] | Literal["auto"] = 32
     learning_rate: Positive = 0.001
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     weight_decay: NotNegative = 0.0001
-    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    loss: Literal["cross_entropy", "focal", "huber", "mse"] = "cross_entropy"
     focal_gamma: NotNegative = 2.0
+    huber_delta: Positive = 0.01
     class_weights: Literal["balanced", "none"] = "balanced"
     early_stopping: Annotated[
         EarlyStopping, BeforeValidator(_stopping, json_schema_input_type=EarlyStopping | bool)
@@ -134,6 +135,28 @@ class Training(Section):
         split = {"train": 0.85 - share * 0.85, "validation": share * 0.85, "test": 0.15}
         return {**rest, "data_split": split}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _loss_of_the_labels(cls, written: Any) -> Any:
+        """Without `loss`: huber for numbers, cross entropy for classes."""
+        if not isinstance(written, dict) or written.get("loss") is not None:
+            return written
+        labels = written.get("labels")
+        source = labels.get("source") if isinstance(labels, dict) else getattr(labels, "source", None)
+        named = [kind for kind in LABELERS if source in get_args(kind.model_fields["source"].annotation)]
+        return {**written, "loss": "huber" if any(kind.regression() for kind in named) else "cross_entropy"}
+
+    @model_validator(mode="after")
+    def _loss_fits_the_labels(self) -> "Training":
+        fitting = ("huber", "mse") if self.labels.regression() else ("cross_entropy", "focal")
+        if self.loss not in fitting:
+            what = "a number" if self.labels.regression() else "a class"
+            raise refusal(
+                f"loss {self.loss} for {self.labels.source} labels",
+                f"they are {what}: write loss: {' or '.join(fitting)}, or leave it out",
+            )
+        return self
+
     @model_validator(mode="after")
     def _momentum_is_used(self) -> "Training":
         if self.momentum and self.optimizer not in ("sgd", "rmsprop"):
@@ -145,35 +168,3 @@ class Training(Section):
     @classmethod
     def known_keys(cls) -> list[str]:
         return [*super().known_keys(), "validation_split"]
-
-
-class Filters(Section):
-    """Which signals become trades."""
-
-    min_signal_separation: Annotated[Int, Field(ge=0)] = 4
-    volume_filter: bool = False
-
-    @model_validator(mode="after")
-    def _no_volume_filter(self) -> "Filters":
-        if self.volume_filter:
-            raise refusal("volume_filter: true", "there is no volume filter: remove it or write false")
-        return self
-
-
-class CostModel(Section):
-    """What a round trip costs, as a share of the notional."""
-
-    round_trip_cost: NotNegative = 0.001
-    min_edge_multiplier: NotNegative = 1.0
-
-
-class Decisions(Section):
-    """From probabilities to signals: a signal needs `confidence_threshold`, else it is HOLD."""
-
-    output_format: Literal["classification"] = "classification"
-    num_classes: Annotated[Int, Field(ge=2)] | None = None
-    confidence_threshold: Fraction = 0.5
-    cost_model: CostModel | None = None
-    position_awareness: bool = True
-    allow_short_from_flat: bool = False
-    filters: Filters = Filters()

@@ -16,7 +16,7 @@ from ktrdr.contracts.training import TrainingRequest, TrainingResult
 from ktrdr.errors import TransferCorrupt, WrongModel
 from ktrdr.execution.artifact import file_writers, outline, rebuilt
 from ktrdr.execution.files import make_folder, storage_failures
-from ktrdr.execution.reporting import columns_document, strategy_digest
+from ktrdr.execution.reporting import columns_document, strategy_digest, tables_of
 from ktrdr.execution.strategy.grammar import Strategy
 from ktrdr.execution.strategy.reading import resolved, restore_strategy
 from ktrdr.execution.transfer.packing import pieces, unpack
@@ -63,6 +63,7 @@ class ResultReceiver:
                         weights=weights,
                         context=packed_context,
                         documents=_documents(request, strategy, payload),
+                        tables=tables_of(payload.training_metrics),
                     )
                 )
         return TrainingResult(model_path=path, **_result_fields(payload))
