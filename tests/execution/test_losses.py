@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from ktrdr.execution.losses import focal_loss, row_loss, weighted_mean
@@ -37,8 +38,8 @@ def test_a_sure_and_right_row_has_a_finite_gradient() -> None:
 def test_gamma_zero_and_cross_entropy_are_the_same(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
     logits, labels = batch
     expected = functional.cross_entropy(logits, labels, reduction="none")
-    assert torch.equal(row_loss(Training(loss="focal", focal_gamma=0.0))(logits, labels), expected)
-    assert torch.equal(row_loss(Training(loss="cross_entropy"))(logits, labels), expected)
+    assert torch.equal(row_loss(Training(loss="focal", focal_gamma=0.0), nn.Identity())(logits, labels), expected)
+    assert torch.equal(row_loss(Training(loss="cross_entropy"), nn.Identity())(logits, labels), expected)
 
 
 def test_the_weighted_mean_is_torchs(batch: tuple[torch.Tensor, torch.Tensor]) -> None:

@@ -69,7 +69,7 @@ def test_it_learns_what_a_hand_written_loop_learns(settings: dict[str, Any], opt
     ours, _ = trained(learning_rate=0.01, loss=loss, gradient_clip=0.5, epochs=3, **settings)
     theirs = new_model()
     steps, shuffle, best = optimizer(theirs.parameters()), generator(9), (float("inf"), None)
-    loss_of = row_loss(Training(loss=loss))
+    loss_of = row_loss(Training(loss=loss), nn.Identity())
     for _ in range(3):
         order = torch.randperm(500, generator=shuffle)
         for start in range(0, 500, 64):

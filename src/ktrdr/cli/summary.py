@@ -40,7 +40,7 @@ JUDGES = {
 SCORES = {
     "log_loss": "log loss rises",
     "balanced_accuracy": "balanced accuracy falls",
-    "mse": "squared error rises",
+    "r2": "R² falls",
     "information_coefficient": "information coeff. falls",
 }
 DROPPED = {

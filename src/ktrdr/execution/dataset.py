@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ktrdr.execution.features.columns import FeatureColumn
-from ktrdr.execution.models.predictor import Normaliser
+from ktrdr.execution.models.predictor import Normaliser, Rescaler
 from ktrdr.execution.rows import Rows
 from ktrdr.execution.splits import Split
 from ktrdr.execution.strategy.learning import Training
@@ -53,6 +53,7 @@ class Dataset:
     validation: Examples
     test: Examples
     normaliser: Normaliser
+    rescaler: nn.Module
     class_weights: NDArray[np.float64]
     prior: NDArray[np.float64]
 
@@ -80,6 +81,7 @@ def build_dataset(split: Split, columns: Sequence[FeatureColumn], training: Trai
         validation=_examples(split.validation, weights(split.validation), window),
         test=_examples(split.test, weights(split.test), window),
         normaliser=fit_normaliser(split.train.features, columns),
+        rescaler=nn.Identity() if classes else fit_rescaler(split.train.label),
         class_weights=class_weights,
         prior=counts / max(1, counts.sum()),
     )
@@ -106,6 +108,14 @@ def fit_normaliser(features: NDArray[np.float32], columns: Sequence[FeatureColum
         normaliser.shift[index] = float(low)
         normaliser.scale[index] = float(1.0 / spread) if spread > 0 else 1.0
     return normaliser
+
+
+def fit_rescaler(labels: NDArray[np.float64]) -> Rescaler:
+    """Mean and standard deviation of these numbers."""
+    rescaler = Rescaler()
+    rescaler.mean.fill_(float(labels.mean()))
+    rescaler.spread.fill_(float(labels.std()) or 1.0)
+    return rescaler
 
 
 def _examples(rows: Rows, weights: NDArray[np.float64], window: int) -> Examples:

@@ -135,12 +135,13 @@ class TrainingExecutor:
             return training_result(report, model_path)
 
     def _create(self, strategy: Strategy, dataset: Dataset) -> Predictor:
-        """A fresh model on the device, with the normaliser that was fitted on the training rows."""
+        """A fresh model on the device, with the scales that were fitted on the training rows."""
         seed = strategy.training.seed
         model = strategy.model.build(
             len(strategy.feature_names), len(strategy.training.labels.classes), torch_generator(seed, "weights")
         )
         model.normaliser.load_state_dict(dataset.normaliser.state_dict())
+        model.rescaler.load_state_dict(dataset.rescaler.state_dict())
         model.to(self._device).use_generator(torch_generator(seed, "dropout", self._device))
         return model
 

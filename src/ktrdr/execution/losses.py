@@ -3,27 +3,37 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from ktrdr.execution.models.predictor import Rescaler
 from ktrdr.execution.strategy.learning import Training
 
 RowLoss = Callable[[Tensor, Tensor], Tensor]
 """(network's answers (rows, classes or 1), labels (rows,)) -> loss (rows,)."""
 
 
-def row_loss(settings: Training) -> RowLoss:
-    """The loss that the settings name, with its parameters."""
-    gamma, delta = settings.focal_gamma, settings.huber_delta
-    match settings.loss:
-        case "huber":
-            return lambda answers, labels: functional.huber_loss(answers[:, 0], labels, reduction="none", delta=delta)
-        case "mse":
-            return lambda answers, labels: functional.mse_loss(answers[:, 0], labels, reduction="none")
-        case "focal" if gamma > 0.0:
-            return lambda answers, labels: focal_loss(answers, labels, gamma)
-        case _:
-            return lambda answers, labels: functional.cross_entropy(answers, labels, reduction="none")
+def row_loss(settings: Training, rescaler: nn.Module) -> RowLoss:
+    """The loss that the settings name, with its parameters, of what a network gives before it is rescaled.
+
+    A regression's is that of standardised numbers, in units of the labels' variance; `huber_delta` is in the unit of
+    the labels themselves.
+    """
+    if isinstance(rescaler, Rescaler):
+        return _number_loss(settings, float(rescaler.mean), float(rescaler.spread))
+    gamma = settings.focal_gamma
+    if settings.loss == "focal" and gamma > 0.0:
+        return lambda logits, labels: focal_loss(logits, labels, gamma)
+    return lambda logits, labels: functional.cross_entropy(logits, labels, reduction="none")
+
+
+def _number_loss(settings: Training, mean: float, spread: float) -> RowLoss:
+    delta = settings.huber_delta / spread
+    if settings.loss == "huber":
+        return lambda answers, labels: functional.huber_loss(
+            answers[:, 0], (labels - mean) / spread, reduction="none", delta=delta
+        )
+    return lambda answers, labels: functional.mse_loss(answers[:, 0], (labels - mean) / spread, reduction="none")
 
 
 def focal_loss(logits: Tensor, labels: Tensor, gamma: float) -> Tensor:
@@ -35,7 +45,7 @@ def focal_loss(logits: Tensor, labels: Tensor, gamma: float) -> Tensor:
 
 
 def hits(answers: Tensor, labels: Tensor) -> Tensor:
-    """Which rows are answered right: the most probable class, or the sign of the number."""
+    """Which rows are answered right: the most probable class, or the sign of the (rescaled) number."""
     if labels.is_floating_point():
         return answers[:, 0].sign() == labels.sign()
     return answers.argmax(dim=1) == labels

@@ -19,7 +19,7 @@ from ktrdr.execution.checkpoints import Checkpoints
 from ktrdr.execution.dataset import Examples
 from ktrdr.execution.epochs import Epoch, TrainingHistory
 from ktrdr.execution.learner import Learner
-from ktrdr.execution.losses import hits, row_loss, weighted_mean
+from ktrdr.execution.losses import RowLoss, hits, row_loss, weighted_mean
 from ktrdr.execution.models.predictor import Predictor
 from ktrdr.execution.strategy.learning import Training
 from ktrdr.execution.windows import large_pieces
@@ -37,7 +37,6 @@ class ModelTrainer:
     def __init__(self, settings: Training, *, detailed: bool = False) -> None:
         self.settings = settings
         self._detailed = detailed
-        self._loss = row_loss(settings)
 
     def train(
         self,
@@ -79,7 +78,7 @@ class ModelTrainer:
         self, model: Predictor, learner: Learner, examples: Examples, is_cancelled: IsCancelled
     ) -> tuple[float, dict[str, float]]:
         """One pass over the examples in their order; the mean of the weighted row losses, and details."""
-        network, loss_of, clip = model.network.train(), self._loss, self.settings.gradient_clip
+        network, loss_of, clip = model.network.train(), self._loss_of(model), self.settings.gradient_clip
         parameters, optimizer, after_batch = learner.parameters, learner.optimizer, learner.schedule.after_batch
         total = torch.zeros((), device=examples.features.device)
         norms: list[Tensor] = []
@@ -104,11 +103,14 @@ class ModelTrainer:
         """Weighted mean loss, by the training's own loss function, accuracy and details; examples are normalised."""
         network = model.network.eval()
         answers = torch.cat([network(part) for part in large_pieces(examples.features)])
-        loss = weighted_mean(self._loss(answers, examples.labels), examples.weights)
-        accuracy = hits(answers, examples.labels).float().mean()
-        classes = self.settings.labels.classes
-        details = validation_details(answers, examples.labels, classes) if self._detailed else {}
+        loss = weighted_mean(self._loss_of(model)(answers, examples.labels), examples.weights)
+        said, classes = model.rescaler(answers), self.settings.labels.classes
+        accuracy = hits(said, examples.labels).float().mean()
+        details = validation_details(said, examples.labels, classes) if self._detailed else {}
         return loss.item(), accuracy.item(), details
+
+    def _loss_of(self, model: Predictor) -> RowLoss:
+        return row_loss(self.settings, model.rescaler)
 
     @torch.no_grad()
     def loss(self, model: Predictor, examples: Examples) -> float:

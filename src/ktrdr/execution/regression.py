@@ -29,7 +29,7 @@ class RegressionJudge(Judge):
     mean: Array
     line: Array
     coefficients: Array
-    scores: ClassVar[Mapping[str, int]] = {"mse": 1, "information_coefficient": -1}
+    scores: ClassVar[Mapping[str, int]] = {"r2": -1, "information_coefficient": -1}
 
     @classmethod
     def fit(cls, dataset: Dataset, labels: Sequence[Labels], seed: int) -> Self:
@@ -75,10 +75,9 @@ class RegressionJudge(Judge):
         return {name: regression_metrics(predicted, truth) for name, predicted in baselines.items()}
 
     def score(self, outputs: Outputs, labels: Answers) -> dict[str, float]:
-        """The mean squared error and the information coefficient."""
+        """R² and the information coefficient; of answers that are all one number the latter counts as 0."""
         metrics = regression_metrics(outputs[:, 0], labels.astype(np.float64))
-        skill = metrics["information_coefficient"]
-        return {"mse": metrics["rmse"] ** 2, "information_coefficient": skill if np.isfinite(skill) else 0.0}
+        return {name: float(np.nan_to_num(metrics[name])) for name in self.scores}
 
 
 def ridge(inputs: Array, truth: Array, weights: Array, penalty: float = PENALTY) -> Array:

@@ -6,11 +6,12 @@ from pydantic import Field
 
 from ktrdr.execution.labels.base import Labeler
 from ktrdr.execution.labels.context import Context
+from ktrdr.execution.labels.forward_return import ForwardReturn
 from ktrdr.execution.labels.regime import Regime
 from ktrdr.execution.labels.triple_barrier import TripleBarrier
 from ktrdr.execution.labels.zigzag import Zigzag
 
-AnyLabeler = Annotated[Zigzag | TripleBarrier | Context | Regime, Field(discriminator="source")]
+AnyLabeler = Annotated[Zigzag | TripleBarrier | Context | Regime | ForwardReturn, Field(discriminator="source")]
 """The registry: every labeler there is."""
 
-LABELERS: tuple[type[Labeler], ...] = (Zigzag, TripleBarrier, Context, Regime)
+LABELERS: tuple[type[Labeler], ...] = (Zigzag, TripleBarrier, Context, Regime, ForwardReturn)

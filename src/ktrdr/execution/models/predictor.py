@@ -25,21 +25,41 @@ class Normaliser(nn.Module):
         return (features - self.shift) * self.scale
 
 
+class Rescaler(nn.Module):
+    """Standardised answers in the unit of the labels: times their spread, plus their mean; both fitted, both buffers.
+
+    A network learns standardised numbers: returns are so small that its first answers and weight decay would drown
+    them.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("spread", torch.ones(()))
+
+    def forward(self, answers: Tensor) -> Tensor:
+        return answers * self.spread + self.mean
+
+
 class Predictor(nn.Module):
     """A network behind its normaliser, for rows of features, float32, or for windows of `window` bars each.
 
-    It gives logits (rows, classes), or, without classes, one number a row (rows, 1).
+    It gives logits (rows, classes), or, without classes, one number a row (rows, 1), rescaled to the labels' unit.
     """
 
     def __init__(self, network: nn.Module, features: int, classes: int, window: int = 1) -> None:
         super().__init__()
         self.normaliser = Normaliser(features)
         self.network = network
+        self.rescaler = nn.Identity() if classes else Rescaler()
         self.classes = classes
         self.window = window
 
     def forward(self, features: Tensor) -> Tensor:
-        answers: Tensor = self.network(self.normaliser(features))
+        answers: Tensor = self.rescaler(self.network(self.normaliser(features)))
         return answers
 
     @property
