@@ -18,9 +18,8 @@ from ktrdr.execution.labels.base import SIGNALS
 from ktrdr.execution.market import Market, market_of
 from ktrdr.execution.metrics import confusion_matrix
 from ktrdr.execution.rows import Rows, in_range, inputs_at, rows_of
-from ktrdr.execution.strategy.grammar import Strategy
-
-BUY, HOLD, SELL = SIGNALS
+from ktrdr.execution.trades.rules import rules_of
+from ktrdr.execution.trades.signals import signals
 
 
 class BarArchive(Protocol):
@@ -43,7 +42,7 @@ class StoredModelUser:
         """Signals for every bar in [start, end) that has its features; `last` keeps only the newest ones."""
         model_name, trained = self._load(name)
         market = self._market(trained, symbols or list(trained.strategy.symbols), end)
-        signals, without = [], 0
+        said, without = [], 0
         for series, matrix in zip(market.series, _matrices(trained, market), strict=True):
             wanted = in_range(series.base, start)
             usable = (
@@ -53,14 +52,14 @@ class StoredModelUser:
             )
             without += int((wanted & ~usable).sum())
             which = np.flatnonzero(usable)
-            signals += _signals(trained, series.base, matrix, which if last is None else which[-last:])
-        if not signals:
+            said += _signals(trained, series.base, matrix, which if last is None else which[-last:])
+        if not said:
             raise NotEnoughData("no bar of the range has all its features: import earlier bars or choose later dates")
-        signals.sort(key=lambda signal: signal.time)
+        said.sort(key=lambda signal: signal.time)
         notices = (
             [f"{without} bars of the range have no signal: their history is too short"] if without and start else []
         )
-        return Prediction(model=model_name, signals=signals, rows=len(signals), notices=notices)
+        return Prediction(model=model_name, signals=said, rows=len(said), notices=notices)
 
     def evaluate(
         self, name: str, *, symbols: list[str] | None, start: datetime | None, end: datetime | None
@@ -141,32 +140,27 @@ def _matrices(trained: TrainedModel, market: Market) -> list[FeatureMatrix]:
 def _signals(trained: TrainedModel, bars: Bars, matrix: FeatureMatrix, which: NDArray[np.int64]) -> list[Signal]:
     """What the model says at those bars; a bar that is no event says so."""
     outputs = trained.model.outputs(inputs_at(matrix.values, which, trained.model.window)).numpy()
-    events = trained.strategy.training.labels.events(bars)[which]
+    labeler = trained.strategy.training.labels
+    events = labeler.events(bars)[which]
+    answers = signals(outputs, rules_of(trained.strategy.decisions)) if labeler.signals else outputs.argmax(axis=1)
     return [
         Signal(
             symbol=bars.symbol,
             time=_instant(bars.time[bar]),
             known=_instant(bars.closes[bar]),
             is_event=bool(event),
-            **_said(trained.strategy, output),
+            signal=(SIGNALS if labeler.signals else labeler.classes)[answer],
+            **_figures(labeler.classes, output),
         )
-        for bar, output, event in zip(which, outputs, events, strict=True)
+        for bar, output, answer, event in zip(which, outputs, answers, events, strict=True)
     ]
 
 
-def _said(strategy: Strategy, output: NDArray[np.float32]) -> dict[str, Any]:
-    """The argmax where its probability reaches the threshold, else HOLD; of a number BUY and SELL beyond the edge."""
-    decisions, classes = strategy.decisions, strategy.training.labels.classes
+def _figures(classes: Sequence[str], output: NDArray[np.float32]) -> dict[str, Any]:
+    """The probabilities of the classes, or the predicted number."""
     if not classes:
-        edge = float(output[0])
-        signal = HOLD if abs(edge) <= decisions.edge_threshold else BUY if edge > 0 else SELL
-        return {"signal": signal, "predicted": edge}
-    best = int(output.argmax())
-    return {
-        "signal": classes[best] if output[best] >= decisions.confidence_threshold else HOLD,
-        "confidence": float(output[best]),
-        "probabilities": dict(zip(classes, map(float, output), strict=True)),
-    }
+        return {"predicted": float(output[0])}
+    return {"confidence": float(output.max()), "probabilities": dict(zip(classes, map(float, output), strict=True))}
 
 
 def _are_test_rows(rows: Rows, trained: TrainedModel) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ktrdr.execution.labels.base import BUY, HOLD, SELL
-from ktrdr.execution.strategy.learning import Decisions
+from ktrdr.execution.strategy.decisions import Decisions
 from ktrdr.execution.trades.rules import Rules, rules_of
 from ktrdr.execution.trades.signals import largest_edge, signals
 

@@ -33,9 +33,9 @@ class CostModel(Section):
 
 class Decisions(Section):
     """From answers to signals. A class needs `confidence_threshold`, else it is HOLD; a predicted return has to exceed
-    `round_trip_cost` times `min_edge_multiplier`. Without `output_format` it is what the labels are."""
+    `round_trip_cost` times `min_edge_multiplier`. A strategy without `output_format` has the one of its labels."""
 
-    output_format: Literal["classification", "regression"] | None = None
+    output_format: Literal["classification", "regression"] = "classification"
     num_classes: Annotated[Int, Field(ge=2)] | None = None
     confidence_threshold: Fraction = 0.5
     cost_model: CostModel | None = None
@@ -43,17 +43,11 @@ class Decisions(Section):
     allow_short_from_flat: bool = False
     filters: Filters = Filters()
 
-    @property
-    def edge_threshold(self) -> float:
-        """The predicted return beyond which a regression buys or sells."""
-        costs = self.cost_model or CostModel()
-        return costs.round_trip_cost * costs.min_edge_multiplier
-
 
 def check_task(decisions: Decisions, labels: Labeler, output_activation: str | None) -> None:
     """Raises a refusal unless decisions and model fit the labels: classes, or a number to predict."""
     expected = "regression" if labels.regression() else "classification"
-    if decisions.output_format not in (None, expected):
+    if decisions.output_format != expected:
         raise refusal(
             f"decisions.output_format: {decisions.output_format}",
             f"{labels.source} labels are for {expected}: write that, or choose other labels",

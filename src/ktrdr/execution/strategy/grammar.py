@@ -14,7 +14,7 @@ from ktrdr.execution.models.library import AnyModel
 from ktrdr.execution.models.mlp import Mlp
 from ktrdr.execution.strategy.decisions import Decisions, check_task, without_effect
 from ktrdr.execution.strategy.inputs import FuzzySet, IndicatorSection, Input, TimeframeName, TrainingData, lowered
-from ktrdr.execution.strategy.learning import Training
+from ktrdr.execution.strategy.learning import Training, predicts_numbers
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
@@ -80,6 +80,18 @@ class Strategy(Section):
             return written
         newer = written.get("training") or {}
         return {**written, "training": {**older, **newer}} if isinstance(newer, dict) else written
+
+    @model_validator(mode="before")
+    @classmethod
+    def _output_format(cls, written: Any) -> Any:
+        """Decisions that name no format have the one of the labels."""
+        if not isinstance(written, dict):
+            return written
+        training, decisions = written.get("training"), written.get("decisions", {})
+        labels = training.get("labels") if isinstance(training, dict) else getattr(training, "labels", None)
+        if predicts_numbers(labels) and isinstance(decisions, dict):
+            return {**written, "decisions": {"output_format": "regression", **decisions}}
+        return written
 
     @field_validator("context_data", mode="before")
     @classmethod

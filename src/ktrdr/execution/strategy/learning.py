@@ -95,6 +95,13 @@ def _stopping(written: Any) -> Any:
     return written
 
 
+def predicts_numbers(labels: Any) -> bool:
+    """Whether a section `labels`, as written or as a labeler, gives numbers."""
+    source = labels.get("source") if isinstance(labels, dict) else getattr(labels, "source", None)
+    named = [kind for kind in LABELERS if source in get_args(kind.model_fields["source"].annotation)]
+    return any(kind.regression() for kind in named)
+
+
 class Training(Section):
     """Everything the trainer reads; every key is honoured or named in a notice."""
 
@@ -141,10 +148,7 @@ class Training(Section):
         """Without `loss`: huber for numbers, cross entropy for classes."""
         if not isinstance(written, dict) or written.get("loss") is not None:
             return written
-        labels = written.get("labels")
-        source = labels.get("source") if isinstance(labels, dict) else getattr(labels, "source", None)
-        named = [kind for kind in LABELERS if source in get_args(kind.model_fields["source"].annotation)]
-        return {**written, "loss": "huber" if any(kind.regression() for kind in named) else "cross_entropy"}
+        return {**written, "loss": "huber" if predicts_numbers(written.get("labels")) else "cross_entropy"}
 
     @model_validator(mode="after")
     def _loss_fits_the_labels(self) -> "Training":

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ktrdr.execution.strategy.learning import Decisions
+from ktrdr.execution.strategy.decisions import Decisions
 
 ASSUMED_COST = 0.001
 """What a round trip costs, as a share of the notional, when the strategy says nothing."""
@@ -28,7 +28,7 @@ def rules_of(decisions: Decisions) -> Rules:
     effect, nor has `min_edge_multiplier` in a classification. A short may be opened by regressions, with
     `allow_short_from_flat`, and without `position_awareness`.
     """
-    regression = str(decisions.output_format) == "regression"
+    regression = decisions.output_format == "regression"
     model = decisions.cost_model
     cost = ASSUMED_COST if model is None else model.round_trip_cost
     multiplier = 1.0 if model is None else model.min_edge_multiplier
