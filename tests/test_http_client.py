@@ -1,10 +1,13 @@
-"""The client of a server against a real one: the calls that no command makes, and what it says when there is none."""
+"""Over real connections: the calls that no command makes, WebSockets, and what a client says when nobody is there."""
 
+import asyncio
+import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
+import httpx2
 import pytest
 import uvicorn
 
@@ -13,20 +16,42 @@ from ktrdr.client.http import HttpClient
 from ktrdr.contracts.hosts import HostEntry
 from ktrdr.contracts.leaks import CheckLeaks
 from ktrdr.contracts.strategies import StrategyOverrides
+from ktrdr.contracts.operations import Operation, OperationStatus
 from ktrdr.errors import Conflict, DataNotFound, InvalidName, InvalidRequest, NotFound, Unavailable
+from ktrdr.web.server import Address, uvicorn_config
 from tests.cli.fake_client import FakeClient
 
 
-@pytest.fixture
-def fake() -> FakeClient:
-    return FakeClient()
+class Endless(FakeClient):
+    """Has an operation of which there is no news after the first; knows when its reader has gone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = threading.Event()
+
+    async def watch(self, operation_id: str) -> AsyncIterator[Operation]:
+        if operation_id != "endless":
+            async for state in super().watch(operation_id):
+                yield state
+            return
+        try:
+            yield await self.operation("op_0")
+            await asyncio.Event().wait()
+        finally:
+            self.left.set()
 
 
 @pytest.fixture
-def url(fake: FakeClient) -> Iterator[str]:
+def fake() -> Endless:
+    return Endless()
+
+
+@pytest.fixture
+def url(fake: Endless) -> Iterator[str]:
     """A server over a client that keeps everything in memory."""
     with socket.create_server(("127.0.0.1", 0)) as bound:
-        server = uvicorn.Server(uvicorn.Config(create_app(fake), log_config=None, lifespan="off"))
+        address = Address(host="127.0.0.1", port=bound.getsockname()[1])
+        server = uvicorn.Server(uvicorn_config(create_app(fake), address))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         while not server.started:
@@ -79,6 +104,19 @@ async def test_a_leak_check_is_asked_for_by_name_or_by_text(fake: FakeClient, ur
             report = await client.check_leaks(wanted)
         assert fake.asked["leaks"] == wanted.model_dump()
         assert report == await fake.check_leaks(wanted)
+async def test_a_websocket_over_a_real_connection_says_every_state(url: str, fake: Endless) -> None:
+    """To the end and its close; a reader that leaves in the middle keeps nobody waiting."""
+    async with httpx2.AsyncClient(base_url=url) as http:
+        await http.post("/api/v1/trainings/start", json={"strategy_name": "momentum"})
+        async with http.websocket("/api/v1/operations/op_1/ws") as socket:
+            states = [json.loads(await socket.receive_text())]
+            while not OperationStatus(states[-1]["status"]).ended:
+                states.append(json.loads(await socket.receive_text()))
+        assert states[-1]["status"] == "completed"
+        async with http.websocket("/api/v1/operations/endless/ws") as socket:
+            assert json.loads(await socket.receive_text())["operation_id"] == "op_0"
+            assert not fake.left.is_set()
+        assert await asyncio.to_thread(fake.left.wait, 10)
 
 
 async def test_names_that_would_lead_elsewhere_are_not_sent(url: str) -> None:

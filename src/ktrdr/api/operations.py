@@ -1,5 +1,6 @@
 """`/operations`: list, read, follow, cancel and retry."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
@@ -81,19 +82,38 @@ async def follow_operation(operation_id: str, client: Service) -> AsyncIterator[
 @router.websocket("/{operation_id}/ws")
 async def follow_by_websocket(socket: WebSocket, operation_id: str, client: Service) -> None:
     """The same states as the event stream, one JSON message each; closes with 1000 after the end."""
+    states = client.watch(operation_id)
     try:
         await require(socket, Scope.READ, _bearer(socket))
-        states = client.watch(operation_id)
         first = await anext(states)
-        await socket.accept()
+    except KtrdrError as error:
+        await socket.close(1008, str(error)[:120])
+        return
+    await socket.accept()
+    both = {asyncio.create_task(_tell(socket, first, states)), asyncio.create_task(_until_gone(socket))}
+    _, still = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    for task in still:
+        task.cancel()
+    await asyncio.gather(*both, return_exceptions=True)
+
+
+async def _tell(socket: WebSocket, first: Operation, states: AsyncIterator[Operation]) -> None:
+    """Every state, then the close; a reader that goes away in between ends it."""
+    try:
         await socket.send_text(first.summary().model_dump_json())
         async for operation in states:
             await socket.send_text(operation.summary().model_dump_json())
         await socket.close()
     except KtrdrError as error:
-        await socket.close(1008, str(error)[:120])
+        await socket.close(1011, str(error)[:120])
     except WebSocketDisconnect:
         return
+
+
+async def _until_gone(socket: WebSocket) -> None:
+    """Whatever a reader says is passed over; who leaves is noticed although nothing is being said."""
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        continue
 
 
 def _bearer(socket: WebSocket) -> str | None:

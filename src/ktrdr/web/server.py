@@ -58,7 +58,7 @@ async def run_server(
     _on_signals(stop)
     app.state.unready = "it is starting"
     with _bound(address) as bound:
-        server = _Server(_config(app, address))
+        server = _Server(uvicorn_config(app, address))
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         listening(_url(address, bound))
         preparing = asyncio.create_task(_prepare(app, prepare))
@@ -105,15 +105,17 @@ def _bound(address: Address) -> Iterator[socket.socket]:
     try:
         bound = socket.create_server((address.host, address.port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
+        reason = str(getattr(error, "strerror", None) or error).partition(" (while")[0]
         raise Unavailable(
-            f"cannot listen on {address.host}:{address.port}: {error}; free it, or choose another --host or --port"
+            f"cannot listen on {address.host}:{address.port}: {reason}; free it, or choose another --host or --port"
         ) from None
     bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each answer waits 40 ms for the other side
     with bound:
         yield bound
 
 
-def _config(app: FastAPI, address: Address) -> uvicorn.Config:
+def uvicorn_config(app: FastAPI, address: Address) -> uvicorn.Config:
+    """How uvicorn is to serve the app. Raises InvalidSettings when the certificate cannot be used."""
     if (address.tls_cert is None) != (address.tls_key is None):
         raise InvalidSettings("TLS wants both KTRDR_TLS_CERT and KTRDR_TLS_KEY: set the one that is missing")
     config = uvicorn.Config(
@@ -122,6 +124,7 @@ def _config(app: FastAPI, address: Address) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         lifespan="off",
+        ws="wsproto",
         timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=_STREAM_SECONDS,
         ssl_certfile=address.tls_cert,
