@@ -15,8 +15,8 @@ from ktrdr.api.app import create_app
 from ktrdr.client.http import HttpClient
 from ktrdr.contracts.hosts import HostEntry
 from ktrdr.contracts.leaks import CheckLeaks
-from ktrdr.contracts.strategies import StrategyOverrides
 from ktrdr.contracts.operations import Operation, OperationStatus
+from ktrdr.contracts.strategies import StrategyOverrides
 from ktrdr.errors import Conflict, DataNotFound, InvalidName, InvalidRequest, NotFound, Unavailable
 from ktrdr.web.server import Address, uvicorn_config
 from tests.cli.fake_client import FakeClient
@@ -104,6 +104,8 @@ async def test_a_leak_check_is_asked_for_by_name_or_by_text(fake: FakeClient, ur
             report = await client.check_leaks(wanted)
         assert fake.asked["leaks"] == wanted.model_dump()
         assert report == await fake.check_leaks(wanted)
+
+
 async def test_a_websocket_over_a_real_connection_says_every_state(url: str, fake: Endless) -> None:
     """To the end and its close; a reader that leaves in the middle keeps nobody waiting."""
     async with httpx2.AsyncClient(base_url=url) as http:

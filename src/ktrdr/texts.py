@@ -4,6 +4,9 @@ from pathlib import Path
 
 from ktrdr.errors import InvalidRequest, StorageFailed, StrategyNotFound
 
+LONGEST_STRATEGY = 200_000
+"""Characters of a strategy file; one that is written by hand has a few thousand."""
+
 
 def read_strategy_file(path: Path) -> str:
     """The text of the file. Raises StrategyNotFound, InvalidRequest (not UTF-8) and StorageFailed."""

@@ -182,6 +182,14 @@ def test_bars_are_uploaded_under_their_own_name(api: TestClient, client: FakeCli
     assert (options["symbol"], options["replace"], options["calendar"]) == ("EURUSD", True, None)
 
 
+@pytest.mark.parametrize("name", ["x" * 300 + ".csv", "a\tb.csv", "..", ""])
+def test_no_name_of_an_upload_breaks_the_server(api: TestClient, name: str) -> None:
+    """And what is wrong with a file is told of its name, not of where the server has put it."""
+    answer = api.post(f"{API}/data/imports", files={"file": (name, b"time,open\n")})
+    assert answer.status_code in (404, 422)
+    assert "/" not in answer.json()["detail"]
+
+
 ALLOWED = [
     ("GET", "/operations", Scope.READ),
     ("GET", "/operations/op_0", Scope.READ),

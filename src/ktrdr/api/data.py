@@ -16,6 +16,7 @@ from ktrdr.api.shared import READ, TRAIN, Service
 from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
 from ktrdr.contracts.hosts import CALLBACK_PREFIX
 from ktrdr.contracts.keys import Scope
+from ktrdr.errors import KtrdrError, restore
 from ktrdr.web.problems import answers
 
 router = APIRouter(prefix="/data", tags=["data"])
@@ -84,17 +85,26 @@ async def import_bars(
 ) -> CheckReport:
     """Store a file's bars and say what was found in them; symbol and timeframe may come from the file's name."""
     with TemporaryDirectory() as folder:
-        path = Path(folder) / (PurePath(file.filename or "").name or "upload.csv")
+        path = Path(folder) / _safe_name(file.filename or "")
         await asyncio.to_thread(_copy, file, path)
-        return await client.import_bars(
-            path,
-            symbol=symbol,
-            timeframe=timeframe,
-            timezone=timezone,
-            calendar=calendar,
-            accept_jumps=accept_jumps,
-            replace=replace,
-        )
+        try:
+            return await client.import_bars(
+                path,
+                symbol=symbol,
+                timeframe=timeframe,
+                timezone=timezone,
+                calendar=calendar,
+                accept_jumps=accept_jumps,
+                replace=replace,
+            )
+        except KtrdrError as error:  # where it was copied to is nobody's business
+            raise restore({**error.details(), "message": str(error).replace(f"{folder}/", "")}) from None
+
+
+def _safe_name(name: str) -> str:
+    """The end of an upload's name, from which symbol and format may be read, as a file may be called."""
+    kept = "".join(mark for mark in PurePath(name).name if mark.isprintable())[-100:]
+    return kept if kept.strip(".") else "upload.csv"
 
 
 def _copy(upload: UploadFile, path: Path) -> None:

@@ -8,6 +8,7 @@ from pydantic import Field
 from ktrdr.api.shared import READ, Body, Instant, Names, Service
 from ktrdr.contracts.leaks import CheckLeaks, LeakReport
 from ktrdr.contracts.strategies import StrategyDetails, StrategyOverrides, StrategySummary
+from ktrdr.texts import LONGEST_STRATEGY
 from ktrdr.web.problems import answers
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
@@ -16,7 +17,7 @@ router = APIRouter(prefix="/strategies", tags=["strategies"])
 class StrategyText(Body):
     """A strategy file's text, and what messages call it."""
 
-    text: str = Field(max_length=1_000_000, examples=["name: my_strategy\n"])
+    text: str = Field(max_length=LONGEST_STRATEGY, examples=["name: my_strategy\n"])
     source: str = Field(default="strategy", max_length=1_000)
 
 

@@ -10,6 +10,7 @@ from ktrdr.contracts.operations import Operation
 from ktrdr.contracts.strategies import StrategyOverrides
 from ktrdr.contracts.training import StartTraining, TrainingConfig, TrainingPlan
 from ktrdr.errors import Conflict
+from ktrdr.texts import LONGEST_STRATEGY
 from ktrdr.web.problems import answers
 
 router = APIRouter(prefix="/trainings", tags=["trainings"])
@@ -29,7 +30,7 @@ class TrainingStart(Body):
     """Which strategy to train, by name or as the text of its file, and what to change of it for this training."""
 
     strategy_name: str | None = Field(default=None, max_length=200, examples=["eurusd_momentum"])
-    strategy: str | None = Field(default=None, max_length=1_000_000, description="a strategy file's text")
+    strategy: str | None = Field(default=None, max_length=LONGEST_STRATEGY, description="a strategy file's text")
     source: str = Field(default="strategy", max_length=1_000, description="what messages call the text")
     symbols: Names | None = Field(default=None, examples=[["EURUSD"]])
     timeframes: Names | None = Field(default=None, examples=[["1h"]])

@@ -1,11 +1,13 @@
 """Columns: headings, separators and encodings of every kind, and a sentence for a file that is no table of bars."""
 
 import gzip
+import io
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from tests.execution.data.bar_files import (
 )
 
 from ktrdr.errors import DataRefused, KtrdrError
+from ktrdr.execution.data import columns
 from ktrdr.execution.data.bars import instant
 from ktrdr.execution.data.importing import read_bars
 
@@ -125,3 +128,15 @@ def test_no_cells_break_the_import(tmp_path_factory: pytest.TempPathFactory, cel
         return
     assert (np.diff(bars.time) > 0).all()
     assert (bars.low > 0).all()
+
+
+def test_what_is_large_once_it_is_unpacked_is_refused(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small upload may hide more than fits into memory."""
+    monkeypatch.setattr(columns, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(columns, "MOST_ROWS", 10)
+    with pytest.raises(DataRefused, match="more than 10,000 bytes once it is unpacked"):
+        read_bars(write(gzip.compress(b"time,open\n" * 10_000), "X.csv.gz"))
+    table = io.BytesIO()
+    pl.DataFrame({"time": range(11)}).write_parquet(table)
+    with pytest.raises(DataRefused, match="11 rows: import at most 10"):
+        read_bars(write(table.getvalue(), "X.parquet"))

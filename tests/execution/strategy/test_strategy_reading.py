@@ -335,3 +335,20 @@ def test_the_schema_that_editors_get_agrees_with_the_reader() -> None:
 def test_deep_nesting_is_refused_not_followed(deep: str) -> None:
     """A text that exhausts a parser is a mistake of its writer like any other."""
     assert problems(deep)
+
+
+def test_a_short_text_that_means_billions_of_values_is_refused_at_once() -> None:
+    """Aliases of aliases are counted as they would be written out, and no further than the bound."""
+    rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    rows += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 20)]
+    assert [problem.found for problem in problems("\n".join(rows))] == ["more than 50,000 values"]
+    assert [problem.found for problem in problems("a: &a\n  <<: *a\n")] == ["no YAML that can be read"]
+    assert problems("a: " + "[" * 40 + "]" * 40)[0].found == "nested too deeply"
+    assert "characters" in problems("# " + "x" * 200_000)[0].found
+
+
+def test_of_very_many_mistakes_the_first_are_told() -> None:
+    """And how many there are beside them."""
+    told = problems("name: x\nindicators:\n" + "\n".join(f"  i{number}: 3" for number in range(500)))
+    assert len(told) == 101
+    assert told[-1].found == "402 more mistakes"

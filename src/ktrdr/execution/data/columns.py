@@ -26,6 +26,8 @@ SPELLINGS = {
     "volume": ("volume", "vol", "v", "tickvol", "tickvolume", "realvolume"),
 }
 NEEDED = ("time", "open", "high", "low", "close")
+MOST_BYTES, MOST_ROWS = 2_000_000_000, 50_000_000
+"""Of a file once it is unpacked, which a small one may hide; a year of one-minute bars has 30 MB and 500,000 rows."""
 _NUMBER = re.compile(r"-?\d+(\.\d*)?([eE][+-]?\d+)?")
 _NOTHING = ["", "NaN", "nan", "null", "NULL", "None", "N/A", "n/a", "-"]
 
@@ -36,7 +38,7 @@ def read_table(path: Path) -> pl.DataFrame:
     Raises DataRefused when it cannot be read as a table, has no rows, or lacks a column.
     """
     try:
-        frame = pl.read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path)
+        frame = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path)
     except FileNotFoundError:
         raise DataRefused(f"there is no file {path}") from None
     except (
@@ -54,11 +56,26 @@ def read_table(path: Path) -> pl.DataFrame:
     return _named(frame, path)
 
 
+def _read_parquet(path: Path) -> pl.DataFrame:
+    rows = pl.scan_parquet(path).select(pl.len()).collect().item()
+    if rows > MOST_ROWS:
+        raise DataRefused(f"{path} has {rows:,} rows: import at most {MOST_ROWS:,} at a time")
+    return pl.read_parquet(path)
+
+
+def _unpacked(path: Path) -> bytes:
+    with gzip.open(path) as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise DataRefused(f"{path} holds more than {MOST_BYTES:,} bytes once it is unpacked: import it in parts")
+    return content
+
+
 def _read_csv(path: Path) -> pl.DataFrame:
     """Every column as text: a time of day such as 000500 keeps its zeros, and a bad price can be shown."""
     content = path.read_bytes()
     if content.startswith(b"\x1f\x8b"):
-        content = gzip.decompress(content)
+        content = _unpacked(path)
     utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     text = content.decode("utf-16" if utf16 else "utf-8-sig")
     lines = list(islice((line for line in text[:20_000].splitlines() if line.strip()), 5))

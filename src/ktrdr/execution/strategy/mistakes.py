@@ -14,6 +14,8 @@ from ktrdr.execution.strategy.grammar import Strategy
 
 _PATH_IN_MESSAGE = re.compile(rf"^((?:{'|'.join(Strategy.model_fields)})(?:\.[A-Za-z0-9_-]+)*): (.*)$", re.DOTALL)
 
+MOST_TOLD = 100
+
 _EXPECTED = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -31,10 +33,14 @@ _EXPECTED = {
 
 
 def problems_of(error: ValidationError, document: Mapping[str, Any]) -> list[Problem]:
-    """Every mistake, in the order of the lines."""
+    """Every mistake, in the order of the lines; of very many the first, and how many more there are."""
     problems = [_problem(row, document) for row in error.errors(include_url=False)]
     unique = {(problem.path, problem.found): problem for problem in problems}
-    return sorted(unique.values(), key=lambda problem: problem.line or 0)
+    found = sorted(unique.values(), key=lambda problem: problem.line or 0)
+    more = len(found) - MOST_TOLD
+    if more > 0:
+        found[MOST_TOLD:] = [Problem(path="", line=None, found=f"{more:,} more mistakes", expected="mend these first")]
+    return found
 
 
 def _problem(row: ErrorDetails, document: Mapping[str, Any]) -> Problem:

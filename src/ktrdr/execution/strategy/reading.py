@@ -1,5 +1,7 @@
 """From YAML text to a validated Strategy, or to every mistake in it with its line."""
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,9 +12,10 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ktrdr.errors import InvalidStrategy, Problem
 from ktrdr.execution.strategy.grammar import Strategy
 from ktrdr.execution.strategy.mistakes import problems_of
+from ktrdr.texts import LONGEST_STRATEGY
 
-LONGEST_FILE = 1_000_000
-"""Characters; a strategy file has a few thousand."""
+DEEPEST, MOST_VALUES = 30, 50_000
+"""Levels of nesting, and values once every alias (`*name`) is written out: a short text can name billions."""
 
 
 def read_strategy(text: str, source: str) -> Strategy:
@@ -39,8 +42,8 @@ def resolved(strategy: Strategy) -> dict[str, Any]:
 
 
 def _parse(text: str, source: str) -> CommentedMap:
-    if len(text) > LONGEST_FILE:
-        raise InvalidStrategy(source, [_problem(None, f"{len(text):,} characters", f"at most {LONGEST_FILE:,}")])
+    if len(text) > LONGEST_STRATEGY:
+        raise InvalidStrategy(source, [_problem(None, f"{len(text):,} characters", f"at most {LONGEST_STRATEGY:,}")])
     yaml = YAML(typ="rt")
     yaml.version = (1, 2)
     try:
@@ -50,11 +53,39 @@ def _parse(text: str, source: str) -> CommentedMap:
         found = (error.problem or "no YAML").splitlines()[0]
         expected = "write each key once" if "duplicate key" in found else "write valid YAML 1.2 (spaces, no tabs)"
         raise InvalidStrategy(source, [_problem(line, found, expected)]) from None
-    except (YAMLError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise InvalidStrategy(source, [_too_deep()]) from None
+    except (YAMLError, ValueError) as error:
         raise InvalidStrategy(source, [_problem(None, str(error).splitlines()[0], "write valid YAML 1.2")]) from None
+    except Exception:  # noqa: BLE001 - the parser trips over an alias that merges itself, for one
+        raise InvalidStrategy(source, [_problem(None, "no YAML that can be read", "write valid YAML 1.2")]) from None
     if not isinstance(document, CommentedMap):
         raise InvalidStrategy(source, [_problem(1, "no mapping of keys", "start with name: my_strategy")])
+    _check_size(document, source)
     return document
+
+
+def _check_size(document: CommentedMap, source: str) -> None:
+    """Refuse what is nested too deeply, or large once its aliases are written out; looks at no more than that."""
+    level, count = [document], 0
+    for _ in range(DEEPEST):
+        count += len(level)
+        if count > MOST_VALUES:
+            found = f"more than {MOST_VALUES:,} values"
+            raise InvalidStrategy(source, [_problem(None, found, "write fewer, and no alias that repeats many")])
+        level = [*islice((value for node in level for value in _inside(node)), MOST_VALUES + 1)]
+    if level:
+        raise InvalidStrategy(source, [_too_deep()])
+
+
+def _inside(node: Any) -> Iterable[Any]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()
+
+
+def _too_deep() -> Problem:
+    return _problem(None, "nested too deeply", f"at most {DEEPEST} levels")
 
 
 def _problem(line: int | None, found: str, expected: str) -> Problem:
