@@ -15,20 +15,24 @@ from tests.support import ROOT, changed, cut, random_bars
 
 from ktrdr.contracts.models import ModelArtifact
 from ktrdr.contracts.training import Phase, TrainingRequest, TrainingResult
-from ktrdr.errors import NotEnoughData, TrainingCancelled
+from ktrdr.errors import ModelCorrupt, NotEnoughData, TrainingCancelled
 from ktrdr.execution import executor as executor_module
 from ktrdr.execution.artifact import restore
 from ktrdr.execution.data.bars import COLUMNS, Bars
 from ktrdr.execution.data.importing import read_bars
 from ktrdr.execution.data.timeframes import parse_timeframe
-from ktrdr.execution.dataset import Dataset
+from ktrdr.execution.dataset import Dataset, Examples
 from ktrdr.execution.executor import TrainingExecutor
 from ktrdr.execution.files import write_content
 from ktrdr.execution.model_storage import ModelStorage
 from ktrdr.execution.prediction import StoredModelUser
 from ktrdr.execution.strategy.reading import read_strategy, resolved
+from ktrdr.execution.windows import pieces
 
 TEXT = (ROOT / "strategies" / "eurusd_momentum.yaml").read_text(encoding="utf-8")
+LSTM = {"type": "lstm", "architecture": {"sequence_length": 12, "hidden_size": 8, "num_layers": 2, "dropout": 0.2}}
+GRU = {"type": "gru", "architecture": {"sequence_length": 5, "hidden_size": 8, "num_layers": 1, "hidden_layers": [4]}}
+REGRESSION = {"labels": {"source": "forward_return", "horizon": 10}, "loss": "huber"}
 ZIGZAG = {"source": "zigzag", "zigzag_threshold": 0.004}
 CONTEXT = {"source": "context", "bullish_threshold": 0.001, "bearish_threshold": -0.001}
 REGIME = {"source": "regime", "macro_atr_mult": 2.0, "micro_atr_mult": 0.5}
@@ -69,8 +73,10 @@ class Shelf:
 
 def request(operation_id: str = "train-1", **training: Any) -> TrainingRequest:
     strategy = resolved(read_strategy(TEXT, "test"))
-    data = training.pop("training_data", {})
-    strategy["training_data"] |= data
+    strategy["training_data"] |= training.pop("training_data", {})
+    strategy["model"] = training.pop("model", strategy["model"])
+    if training.get("labels", {}).get("source") == "forward_return":
+        strategy["decisions"] = {"output_format": "regression", "cost_model": {"round_trip_cost": 0.0003}}
     strategy["decisions"].pop("num_classes", None)
     strategy["training"] |= {"epochs": 3, **training}
     return TrainingRequest(operation_id=operation_id, strategy_name="eurusd_momentum", strategy=strategy)
@@ -125,6 +131,65 @@ def test_one_seed_gives_equal_weights_and_another_other_ones(eurusd: Bars) -> No
     assert not equal(weights(shelves[0]), weights(shelves[2]))
 
 
+@pytest.mark.parametrize("model", [LSTM, GRU], ids=["lstm", "gru"])
+def test_a_network_of_sequences_is_seeded_and_judged_on_the_rows_of_others(eurusd: Bars, model: dict[str, Any]) -> None:
+    """The same rows as a perceptron's, window or not; and the same weights twice, whatever torch's generator does."""
+    shelves = [Shelf(eurusd) for _ in range(2)]
+    results = []
+    for shelf in shelves:
+        torch.manual_seed(int(torch.randint(1000, (1,))))
+        results.append(run(shelf, request(model=model, epochs=1)))
+    assert equal(weights(shelves[0]), weights(shelves[1]))
+    plain = run(Shelf(eurusd), request(epochs=1))
+    assert results[0].data_summary["parts"] == plain.data_summary["parts"]
+
+
+def test_a_regression_reproduces_its_test_and_predicts_returns(eurusd: Bars, tmp_path: Path) -> None:
+    shelf, storage = Shelf(eurusd), ModelStorage(tmp_path)
+    result = run(shelf, request(model=GRU, **REGRESSION), storage)
+    assert set(result.test_metrics["baselines"]) == {
+        "no_change",
+        "training_mean",
+        "last_known_label",
+        "ridge_regression",
+    }
+    assert set(result.feature_importance["features"]["1h_rsi_oversold"]) == {"r2", "information_coefficient"}
+    content = storage.files("eurusd_momentum").weights["model_full.pt"]
+    user = StoredModelUser(lambda name: (name, content), shelf)
+    again = user.evaluate("m", symbols=None, start=None, end=None)
+    assert again.reproduces is not None
+    assert again.reproduces["same_answers"]
+    stored = restore(content, "x").test
+    said = {
+        round(signal.time.timestamp() * 1e6): signal
+        for signal in user.predict("m", symbols=None, start=None, end=None, last=None).signals
+    }
+    predicted = [said[stamp].predicted for stamp in stored.time.tolist()]
+    np.testing.assert_allclose(predicted, stored.outputs[:, 0], atol=1e-7)
+    for signal in said.values():
+        assert signal.predicted is not None
+        beyond = abs(signal.predicted) > 0.0003
+        assert signal.signal == ("HOLD" if not beyond else "BUY" if signal.predicted > 0 else "SELL")
+
+
+def test_detailed_analytics_are_a_table_of_the_model_that_is_verified_with_it(eurusd: Bars, tmp_path: Path) -> None:
+    storage = ModelStorage(tmp_path)
+    result = run(Shelf(eurusd), request().model_copy(update={"detailed_analytics": True}), storage)
+    table = Path(str(result.model_path)) / "analytics.csv"
+    rows = pl.read_csv(table)
+    history = result.training_metrics["history"]
+    assert rows["epoch"].to_list() == [1, 2, 3]
+    assert rows.columns == list(history[0])
+    assert {"gradient_norm_mean", "gradient_norm_max", "learning_rate", "val_f1_BUY", "val_recall_SELL"} <= set(
+        rows.columns
+    )
+    assert storage.files("eurusd_momentum").weights
+    table.write_text(table.read_text().replace("1", "2", 1))
+    with pytest.raises(ModelCorrupt, match=r"analytics\.csv"):
+        storage.files("eurusd_momentum")
+    assert "gradient_norm_mean" not in run(Shelf(eurusd)).training_metrics["history"][0]
+
+
 def test_two_trainings_at_the_same_time_do_not_touch_each_other(eurusd: Bars) -> None:
     alone, shelves = Shelf(eurusd), [Shelf(eurusd) for _ in range(2)]
     run(alone)
@@ -154,6 +219,11 @@ def spoilt(bars: Bars, first: int, kind: str) -> Bars:
     other = random_bars(11, len(bars), step=0.002)
     scale = bars.close[first - 1] / other.close[first - 1]
     return changed(bars, rest, **{name: getattr(other, name)[rest] * scale for name in COLUMNS[1:5]})
+
+
+def seen(examples: Examples) -> torch.Tensor:
+    """All that a network reads of these examples."""
+    return torch.cat(list(pieces(examples.features, len(examples.labels))))
 
 
 class Caught(Exception):
@@ -194,7 +264,11 @@ def datasets(
         {"labels": {"source": "triple_barrier", "cusum_multiplier": 1.0}},
         {"labels": CONTEXT},
         {"labels": REGIME},
+        REGRESSION,
+        {"model": LSTM},
+        {"model": GRU, **REGRESSION},
     ],
+    ids=str,
 )
 def test_garbage_in_the_test_range_leaves_the_trained_weights_equal(
     monkeypatch: pytest.MonkeyPatch, eurusd: Bars, kind: str, labels: dict[str, Any]
@@ -206,11 +280,11 @@ def test_garbage_in_the_test_range_leaves_the_trained_weights_equal(
     other, again = datasets(monkeypatch, spoilt(eurusd, first, kind), wanted)
     assert other.split.test_from == clean.split.test_from
     assert equal(trained, again)
-    assert torch.equal(clean.validation.features, other.validation.features)
+    assert torch.equal(seen(clean.validation), seen(other.validation))
 
 
 @pytest.mark.parametrize("kind", ["nothing", "a thousandfold", "another market"])
-@pytest.mark.parametrize("labels", [{}, {"labels": ZIGZAG}])
+@pytest.mark.parametrize("labels", [{}, {"labels": ZIGZAG}, {"model": GRU, **REGRESSION}], ids=str)
 def test_garbage_from_the_validation_on_leaves_everything_fitted_equal(
     monkeypatch: pytest.MonkeyPatch, eurusd: Bars, kind: str, labels: dict[str, Any]
 ) -> None:
@@ -229,10 +303,11 @@ def test_garbage_from_the_validation_on_leaves_everything_fitted_equal(
     with pytest.raises(Caught):
         run(Shelf(spoilt(eurusd, first, kind)), wanted)
     other = caught[0]
-    assert torch.equal(clean.train.features, other.train.features)
+    assert torch.equal(seen(clean.train), seen(other.train))
     assert torch.equal(clean.train.labels, other.train.labels)
     assert torch.equal(clean.train.weights, other.train.weights)
     assert equal(clean.normaliser.state_dict(), other.normaliser.state_dict())
+    assert equal(clean.rescaler.state_dict(), other.rescaler.state_dict())
     np.testing.assert_array_equal(clean.class_weights, other.class_weights)
 
 

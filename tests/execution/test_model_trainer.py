@@ -5,12 +5,14 @@ import threading
 from typing import Any
 
 import pytest
+import sklearn.metrics
 import torch
 from torch import nn
 
 from ktrdr.errors import TrainingCancelled, TrainingFailed
 from ktrdr.execution.dataset import Examples
 from ktrdr.execution.epochs import Epoch, TrainingHistory
+from ktrdr.execution.learner import batch_size_of
 from ktrdr.execution.losses import row_loss
 from ktrdr.execution.model_trainer import ModelTrainer
 from ktrdr.execution.models.mlp import Mlp, MlpArchitecture
@@ -236,3 +238,64 @@ def test_the_training_loss_without_dropout_is_the_evaluations_own() -> None:
     """With a rate of almost nothing, the loss over the batches is the loss of the whole part."""
     model, history = trained(learning_rate=1e-12, epochs=1, loss="focal")
     assert ModelTrainer(Training(loss="focal")).loss(model, TRAIN) == pytest.approx(history.best.train_loss, rel=1e-5)
+
+
+class Greedy(nn.Module):
+    """A network that runs out of memory on batches of more than so many rows, a few batches into each epoch."""
+
+    def __init__(self, inner: nn.Module, most: int) -> None:
+        super().__init__()
+        self.inner = inner
+        self.most = most
+        self.batches = 0
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        self.batches += self.training
+        if self.training and len(features) > self.most and self.batches % 3 == 0:
+            raise torch.OutOfMemoryError("out of memory")
+        return self.inner(features)
+
+
+@pytest.mark.parametrize("scheduler", [None, {"type": "one_cycle"}])
+def test_batches_halve_when_memory_runs_out_and_nothing_of_the_epoch_is_kept(scheduler: Any) -> None:
+    """From 64 rows to 16: the weights are those of a training that had batches of 16 from its start."""
+    greedy = new_model(dropout=0.3)
+    greedy.network = Greedy(greedy.network, 16)
+    _, history = trained(greedy, epochs=3, batch_size=64, lr_scheduler=scheduler)
+    assert (history.batch_size, history.first_batch_size) == (16, 64)
+    assert len(history.epochs) == 3
+    if scheduler is None:
+        modest, expected = trained(new_model(dropout=0.3), epochs=3, batch_size=16)
+        ours = [tensor for name, tensor in greedy.state_dict().items() if "network" in name]
+        theirs = [tensor for name, tensor in modest.state_dict().items() if "network" in name]
+        assert all(torch.equal(one, two) for one, two in zip(ours, theirs, strict=True))
+        assert [epoch.train_loss for epoch in history.epochs] == [epoch.train_loss for epoch in expected.epochs]
+
+
+def test_memory_for_less_than_a_row_fails_with_advice() -> None:
+    greedy = new_model()
+    greedy.network = Greedy(greedy.network, 0)
+    with pytest.raises(TrainingFailed, match="smaller model"):
+        trained(greedy, batch_size=4)
+
+
+@pytest.mark.parametrize(("rows", "size"), [(10, 32), (3_416, 32), (5_000, 64), (72_720, 1024), (1_000_000, 1024)])
+def test_an_automatic_batch_size_makes_about_a_hundred_batches(rows: int, size: int) -> None:
+    assert batch_size_of(Training(batch_size="auto"), rows) == size
+
+
+def test_details_tell_of_gradients_and_classes_and_change_nothing() -> None:
+    plain, _ = trained(epochs=2)
+    model = new_model()
+    history = ModelTrainer(Training(epochs=2, batch_size=64), detailed=True).train(
+        model, TRAIN, VALIDATION, shuffle=generator(9)
+    )
+    assert same(plain, model)
+    details = history.epochs[0].details
+    assert 0 < details["gradient_norm_mean"] <= details["gradient_norm_max"]
+    with torch.no_grad():
+        said = model(VALIDATION.features).argmax(dim=1).numpy()
+    last = min(history.epochs, key=lambda epoch: epoch.val_loss).details
+    truth = VALIDATION.labels.numpy()
+    recalls = sklearn.metrics.recall_score(truth, said, average=None)
+    assert [last[f"val_recall_{name}"] for name in ("BUY", "HOLD", "SELL")] == pytest.approx(recalls)
