@@ -13,8 +13,8 @@ from ktrdr.execution.data.timeframes import parse_timeframe
 from ktrdr.execution.features.builder import FeatureBuilder, Series, last_closed
 from ktrdr.execution.features.columns import FeatureColumn
 from ktrdr.execution.fuzzy.engine import FuzzyEngine
+from ktrdr.execution.indicators.averages import Macd, Sma
 from ktrdr.execution.indicators.engine import IndicatorEngine
-from ktrdr.execution.indicators.library import Macd, Sma
 
 
 def with_gaps(bars: Bars, kept: list[bool]) -> Bars:

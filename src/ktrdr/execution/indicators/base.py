@@ -1,10 +1,11 @@
-"""What an indicator is: parameters, named outputs, a known lookback, and one call of TA-Lib on clean numbers."""
+"""What an indicator is: parameters, named outputs, a known lookback, and vectorised work on numbers without a gap."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+import talib
 from numpy.typing import NDArray
 from pydantic import Field, Strict
 
@@ -13,21 +14,34 @@ from ktrdr.execution.data.bars import Bars
 
 Array = NDArray[np.float64]
 Source = Literal["open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4"]
+Bars1 = Annotated[int, Strict(), Field(ge=1, le=100_000)]
+"""A number of bars."""
 Period = Annotated[int, Strict(), Field(ge=2, le=100_000)]
 """A number of bars that a recursion or a window needs."""
 
+PRICE = "price"
+VOLUME = "volume"
+PERCENT = "percent"
+
 
 class Indicator(Component):
-    """One indicator with its parameters. `type` names it; `outputs` are what it gives, the first being its own name.
+    """One indicator with its parameters.
 
     Sources: J. Welles Wilder, New Concepts in Technical Trading Systems (1978), for RSI, ATR and ADX; the definition
     in force, with its seeds and warm-up, is TA-Lib's.
     """
 
     type_in_any_case: ClassVar[bool] = True
-    outputs: ClassVar[tuple[str, ...]] = ("value",)
-    price_scaled: ClassVar[bool] = False
-    """Whether values grow with the price, so that they mean different things for different symbols."""
+    outputs: ClassVar[Mapping[str, str]]
+    """The unit of each output; the first output is what a bare id means. A unit `a to b` is a bound."""
+    output_spellings: ClassVar[Mapping[str, str]] = {}
+    """Other names of outputs: TA-Lib's, where KTRDR has its own."""
+    needs_future: ClassVar[Mapping[str, str]] = {}
+    """Outputs whose value depends on later bars, and why: they can be computed and are no input of a model."""
+    without_effect: ClassVar[tuple[str, ...]] = ("source",)
+    """Parameters that files carry and the definition does not ask for."""
+
+    source: Source | None = None
 
     @property
     @abstractmethod
@@ -39,33 +53,61 @@ class Indicator(Component):
         """What the indicator reads, each column of the length of the bars."""
 
     @abstractmethod
-    def values(self, *columns: Array) -> tuple[Array, ...]:
-        """The outputs on columns without a gap: TA-Lib's calls."""
+    def values(self, wanted: Collection[str], *columns: Array) -> Mapping[str, Array]:
+        """At least the outputs wanted, on columns without a gap; NaN before the lookback, never infinite."""
 
-    def compute(self, bars: Bars) -> dict[str, Array]:
-        """Every output by name, float64, one value a bar, NaN where undefined.
+    def compute(self, bars: Bars, outputs: Iterable[str] | None = None) -> dict[str, Array]:
+        """The outputs named (every one when none is named), float64, one value a bar, NaN where undefined.
 
         An undefined input ends a run: the indicator starts anew behind it. (TA-Lib's own answer is a wrong number: its
         RSI is 0 from an interior NaN on.)
         """
+        wanted = tuple(self.outputs if outputs is None else outputs)
         columns = self.columns(bars)
         runs = finite_runs(columns)
         if len(runs) == 1 and runs[0] == slice(0, len(bars)):
-            return dict(zip(self.outputs, self.values(*columns), strict=True))
-        results = tuple(np.full(len(bars), np.nan) for _ in self.outputs)
+            values = self.values(wanted, *columns)
+            return {name: values[name] for name in wanted}
+        results = {name: np.full(len(bars), np.nan) for name in wanted}
         for run in runs:
-            for result, value in zip(results, self.values(*(column[run] for column in columns)), strict=True):
-                result[run] = value
-        return dict(zip(self.outputs, results, strict=True))
+            values = self.values(wanted, *(column[run] for column in columns))
+            for name, result in results.items():
+                result[run] = values[name]
+        return results
+
+    @classmethod
+    def output_named(cls, name: str | None) -> str | None:
+        """The output that a reference names, the first where it names none, None where there is no such output."""
+        if name is None:
+            return next(iter(cls.outputs))
+        name = cls.output_spellings.get(name, name)
+        return name if name in cls.outputs else None
+
+    @classmethod
+    def grows_with_price(cls, output: str) -> bool:
+        """Whether values are in the unit of the price, so that they mean different things for different symbols."""
+        return PRICE in cls.outputs[output]
+
+    def ineffective(self) -> list[str]:
+        """Parameters that were written and change nothing."""
+        return [name for name in self.without_effect if getattr(self, name) is not None]
 
 
 class OfOneSeries(Indicator):
     """An indicator of one column: a price, the volume, or a mean of prices."""
 
+    without_effect: ClassVar[tuple[str, ...]] = ()
     source: Source = "close"
 
     def columns(self, bars: Bars) -> tuple[Array, ...]:
         return (source_column(bars, self.source),)
+
+
+class OfHighLow(Indicator):
+    """An indicator of highs and lows."""
+
+    def columns(self, bars: Bars) -> tuple[Array, ...]:
+        return (bars.high, bars.low)
 
 
 class OfPriceRange(Indicator):
@@ -73,6 +115,13 @@ class OfPriceRange(Indicator):
 
     def columns(self, bars: Bars) -> tuple[Array, ...]:
         return (bars.high, bars.low, bars.close)
+
+
+class OfPriceRangeAndVolume(Indicator):
+    """An indicator of highs, lows, closes and volumes."""
+
+    def columns(self, bars: Bars) -> tuple[Array, ...]:
+        return (bars.high, bars.low, bars.close, bars.volume)
 
 
 def source_column(bars: Bars, source: Source) -> Array:
@@ -87,6 +136,32 @@ def source_column(bars: Bars, source: Source) -> Array:
         case _:
             column: Array = getattr(bars, source)
             return column
+
+
+def ratio(numerator: Array, denominator: Array, otherwise: float | Array) -> Array:
+    """The quotient, and what it is `otherwise`, where the denominator is 0."""
+    result = np.empty_like(numerator)
+    result[:] = otherwise
+    return np.divide(numerator, denominator, out=result, where=denominator != 0)
+
+
+def all_zero(series: Array, period: int) -> NDArray[np.bool_]:
+    """Whether a series without negative values was 0 throughout the last `period` bars.
+
+    A maximum is exact; a running sum keeps the rounding errors of what has left its window.
+    """
+    highest = talib.MAX(series, period) if period > 1 else series
+    return np.asarray(highest == 0.0)
+
+
+def shifted(values: Array, bars: int) -> Array:
+    """The values `bars` bars later (earlier when negative), NaN where there is none."""
+    result = np.full_like(values, np.nan)
+    if bars >= 0:
+        result[bars:] = values[: max(len(values) - bars, 0)]
+    else:
+        result[:bars] = values[-bars:]
+    return result
 
 
 def finite_runs(columns: Sequence[Array]) -> list[slice]:

@@ -18,15 +18,22 @@ class IndicatorEngine:
     def compute(self, bars: Bars, references: Iterable[str]) -> dict[str, Array]:
         """The values of each reference, float64, one a bar, NaN where undefined.
 
-        Every value depends on its own bar and on earlier ones alone.
+        An indicator is computed once, for all of its outputs that are referred to. Every value depends on its own bar
+        and on earlier ones alone.
         """
-        wanted = list(dict.fromkeys(references))
-        computed = {name: self.indicators[name].compute(bars) for name in {split(ref)[0] for ref in wanted}}
-        return {ref: self._output(computed, ref) for ref in wanted}
+        outputs = {reference: self._output(reference) for reference in references}
+        wanted: dict[str, dict[str, None]] = {}
+        for name, output in outputs.values():
+            wanted.setdefault(name, {})[output] = None
+        computed = {name: self.indicators[name].compute(bars, needed) for name, needed in wanted.items()}
+        return {reference: computed[name][output] for reference, (name, output) in outputs.items()}
 
-    def _output(self, computed: Mapping[str, Mapping[str, Array]], reference: str) -> Array:
+    def _output(self, reference: str) -> tuple[str, str]:
         name, output = split(reference)
-        return computed[name][output or self.indicators[name].outputs[0]]
+        found = self.indicators[name].output_named(output)
+        if found is None:
+            raise KeyError(reference)
+        return name, found
 
 
 def split(reference: str) -> tuple[str, str | None]:

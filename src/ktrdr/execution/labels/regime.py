@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from ktrdr.execution.component import Fraction, Int, Positive, refusal
 from ktrdr.execution.data.bars import Bars
-from ktrdr.execution.indicators.library import Atr
+from ktrdr.execution.indicators.volatility import Atr
 from ktrdr.execution.labels.base import BUY, NULL, Labeler, Labels
 from ktrdr.execution.labels.trailing import log_returns, trailing_median, trailing_std
 from ktrdr.execution.labels.turning_points import turning_points

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ktrdr.execution.component import Int, Number, Positive, also
 from ktrdr.execution.data.bars import Bars
-from ktrdr.execution.indicators.library import Atr
+from ktrdr.execution.indicators.volatility import Atr
 from ktrdr.execution.labels.base import BUY, HOLD, NULL, SELL, Labeler, Labels
 from ktrdr.execution.labels.cusum import cusum_events
 from ktrdr.execution.labels.trailing import ewm_std, log_returns

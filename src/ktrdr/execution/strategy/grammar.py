@@ -135,9 +135,22 @@ class Strategy(Section):
         name, output = split(reference)
         if name not in self.indicators:
             raise refusal(f"{path}: {reference}", f"name one of indicators: {', '.join(self.indicators)}")
-        outputs = self.indicators[name].outputs
-        if output is not None and output not in outputs:
-            raise refusal(f"{path}: {reference}", f"{name} has the outputs {', '.join(outputs)}")
+        indicator = self.indicators[name]
+        found = indicator.output_named(output)
+        if found is None:
+            raise refusal(f"{path}: {reference}", f"{name} has the outputs {', '.join(indicator.outputs)}")
+        if found in indicator.needs_future:
+            usable = [one for one in indicator.outputs if one not in indicator.needs_future]
+            advice = f"name {', '.join(usable)}" if usable else "name another indicator"
+            raise refusal(
+                f"{path}: {reference} needs the future, {indicator.needs_future[found]}, and a model may not see it",
+                advice,
+            )
+
+    def _grows_with_price(self, reference: str) -> bool:
+        name, output = split(reference)
+        found = self.indicators[name].output_named(output)
+        return found is not None and self.indicators[name].grows_with_price(found)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -185,6 +198,11 @@ class Strategy(Section):
         for name in self.indicators:
             if name not in used:
                 notices.append(f"indicators.{name} is not used by any input")
+        for name, indicator in self.indicators.items():
+            notices += [
+                f"indicators.{name}.{key} is stored and has no effect on {indicator.type}"
+                for key in indicator.ineffective()
+            ]
         for path, written in (
             ("training.labels.label_lookahead", getattr(self.training.labels, "label_lookahead", None)),
             ("model.features", self.model.features),
@@ -197,6 +215,6 @@ class Strategy(Section):
             notices += [
                 f"{column.name} is in the unit of the price, which differs between symbols that share one scaler"
                 for column in self.columns()
-                if column.membership is None and self.indicators[column.indicator].price_scaled
+                if column.membership is None and self._grows_with_price(column.reference)
             ]
         return notices + without_effect(self.decisions, self.training)
