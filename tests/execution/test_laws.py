@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support import changed, cut, random_bars
+from tests.support import bars_of, changed, cut, random_bars
 
 from ktrdr.execution.component import Component
 from ktrdr.execution.data.bars import Bars

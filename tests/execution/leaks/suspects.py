@@ -1,6 +1,6 @@
 """Components that do what they must not, and a bench to check them on."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -27,29 +27,31 @@ class Leaky(OfOneSeries):
 
     type: Literal["leaky"] = "leaky"
     way: Literal["next_bar", "far", "smooth", "whole_sample", "trade_of_a_day", "honest"]
-    outputs: ClassVar[tuple[str, ...]] = ("value",)
+    outputs: ClassVar[Mapping[str, str]] = {"value": "price"}
 
     @property
     def lookback(self) -> int:
         return 0
 
-    def values(self, *columns: Array) -> tuple[Array, ...]:
-        (close,) = columns
+    def values(self, wanted: Collection[str], *columns: Array) -> dict[str, Array]:
+        return {"value": self._value(*columns)}
+
+    def _value(self, close: Array) -> Array:
         match self.way:
             case "next_bar":
-                return (np.append(close[1:], close[-1:]),)
+                return np.append(close[1:], close[-1:])
             case "far":  # a hundred bars ahead, where there are as many
-                return (np.append(close[100:], np.repeat(close[-1:], min(100, len(close)))),)
+                return np.append(close[100:], np.repeat(close[-1:], min(100, len(close))))
             case "smooth":  # a centred average
                 padded = np.pad(close, 2, mode="edge")
-                return (np.convolve(padded, np.full(5, 0.2), mode="valid"),)
+                return np.convolve(padded, np.full(5, 0.2), mode="valid")
             case "whole_sample":
-                return ((close - close.mean()) / (close.std() or 1.0),)
+                return (close - close.mean()) / (close.std() or 1.0)
             case "trade_of_a_day":  # tells a jump of the next bar, and nothing else
                 jumps = np.append(np.diff(close) > close[:-1] * 0.01, [False])
-                return (jumps.astype(np.float64),)
+                return jumps.astype(np.float64)
             case _:
-                return (close.copy(),)
+                return close.copy()
 
 
 class Moving(OfOneSeries):
@@ -58,17 +60,17 @@ class Moving(OfOneSeries):
     type: Literal["moving"] = "moving"
     memory: Literal["window", "exponential", "endless"]
     period: int = 50
-    outputs: ClassVar[tuple[str, ...]] = ("value",)
+    outputs: ClassVar[Mapping[str, str]] = {"value": "price"}
 
     @property
     def lookback(self) -> int:
         return 0 if self.memory == "endless" else self.period - 1
 
-    def values(self, *columns: Array) -> tuple[Array, ...]:
+    def values(self, wanted: Collection[str], *columns: Array) -> dict[str, Array]:
         (close,) = columns
         if self.memory == "endless":
-            return (np.cumsum(close),)
-        return ((talib.SMA if self.memory == "window" else talib.EMA)(close, self.period),)
+            return {"value": np.cumsum(close)}
+        return {"value": (talib.SMA if self.memory == "window" else talib.EMA)(close, self.period)}
 
 
 class EarlyLabeler(TripleBarrier):

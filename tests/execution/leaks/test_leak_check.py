@@ -1,5 +1,7 @@
 """The leak check finds what knows the future and what has not settled, and accuses nothing else."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +15,8 @@ from ktrdr.execution.data.bars import PRICES, Bars
 from ktrdr.execution.features import builder
 from ktrdr.execution.features.builder import Series
 from ktrdr.execution.fuzzy.memberships import Triangular
-from ktrdr.execution.indicators.library import Ema, Rsi
+from ktrdr.execution.indicators.averages import Ema
+from ktrdr.execution.indicators.momentum import Rsi
 from ktrdr.execution.labels.base import Labeler
 from ktrdr.execution.leaks.comparison import compared
 from ktrdr.execution.leaks.futures import around, last, until, with_another_future
@@ -93,9 +96,9 @@ def test_a_leak_outweighs_a_warm_up_error() -> None:
     """What is both is called a leak."""
 
     class Both(Moving):
-        def values(self, *columns: np.ndarray) -> tuple[np.ndarray, ...]:
-            (value,) = super().values(*columns)
-            return (np.append(value[1:], value[-1:]),)
+        def values(self, wanted: Collection[str], *columns: np.ndarray) -> dict[str, np.ndarray]:
+            value = super().values(wanted, *columns)["value"]
+            return {"value": np.append(value[1:], value[-1:])}
 
     assert verdicts(Bench({"both": Both(memory="exponential")}, (column("both"),)).run()) == {"1h_both": "leak"}
 

@@ -1,5 +1,6 @@
 """The leak check of strategy files on real bars, and the one that every training brings along."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ktrdr.contracts.strategies import StrategyOverrides
 from ktrdr.errors import InvalidRequest, InvalidStrategy, NotEnoughData, StrategyNotFound
 from ktrdr.execution.data.bars import Bars
 from ktrdr.execution.data.importing import read_bars
-from ktrdr.execution.indicators.library import Rsi
+from ktrdr.execution.indicators.momentum import Rsi
 from ktrdr.execution.leaks.checker import StrategyLeakChecker
 from ktrdr.execution.strategy.repository import StrategyFiles
 
@@ -29,10 +30,10 @@ def checker(eurusd: Bars) -> StrategyLeakChecker:
     return StrategyLeakChecker(StrategyFiles(ROOT / "strategies"), Shelf(eurusd))
 
 
-def peek(self: Rsi, close: np.ndarray) -> tuple[np.ndarray, ...]:
+def peek(self: Rsi, wanted: Collection[str], close: np.ndarray) -> dict[str, np.ndarray]:
     """An RSI that is told a bar too early."""
     value = talib.RSI(close, self.period)
-    return (np.append(value[1:], value[-1:]),)
+    return {"rsi": np.append(value[1:], value[-1:])}
 
 
 def test_the_bundled_strategy_passes(checker: StrategyLeakChecker) -> None:
