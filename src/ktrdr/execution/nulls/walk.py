@@ -2,12 +2,13 @@
 
 A bar is a gap from the close before it, and its high, low and close relative to its open, all in logs. Each time stamp
 draws a sign. A minus mirrors the bar: gap and close change sign, high and low change places; and twice the mean return
-is added to the gap, so that the drift stays. How far prices move, when, and how one bar's size follows from another's is
-as it was; up and down are not. (Shuffled blocks would be a wrong null: they keep what is predictable within a block, and
-break the long memory of volatility.)
+is added to the gap, so that the drift stays. How far prices move, when, and how the size of one bar follows from others
+is as it was; up and down are not. (Shuffled blocks would be a wrong null: they keep what is predictable within a block
+and break the long memory of volatility.)
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +24,17 @@ def mirrored(time: NDArray[np.int64], key: int) -> NDArray[np.bool_]:
     """Whether the bars of these stamps (microseconds UTC) are mirrored: a fair coin for each stamp and key.
 
     It depends on nothing else, so that symbols share it without knowing of each other. The coin is the first bit of
-    SplitMix64 (Steele, Lea, Flood 2014) over stamp and key.
+    SplitMix64's finaliser (Steele, Lea, Flood 2014) over stamp and key.
     """
     with np.errstate(over="ignore"):
-        state = (time.astype(np.uint64) ^ np.uint64(key)) * _GOLDEN + np.uint64(key)
-        for shift, factor in _MIX:
-            state = (state ^ (state >> shift)) * factor
-        state ^= state >> np.uint64(31)
-    return np.asarray(state >> np.uint64(63), dtype=np.bool_)
+        drawn = _mixed(time.astype(np.uint64) * _GOLDEN + _mixed(np.full(1, key, dtype=np.uint64)))
+    return np.asarray(drawn >> np.uint64(63), dtype=np.bool_)
+
+
+def _mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    for shift, factor in _MIX:
+        state = (state ^ (state >> shift)) * factor
+    return np.asarray(state ^ (state >> np.uint64(31)))
 
 
 def null_walk(bars: Bars, key: int) -> Bars:
@@ -56,7 +60,8 @@ def null_walk(bars: Bars, key: int) -> Bars:
 
 
 def coarser(bars: Bars, fine: Bars, walk: Bars, key: int) -> Bars:
-    """The bars of a longer timeframe, made of a walk of finer ones instead of `fine`, with their own stamps and volumes.
+    """The bars of a longer timeframe, made of a walk of finer ones where they were made of `fine`; stamps and volumes
+    stay.
 
     What lies before the first of `fine` is mirrored bar by bar, and joins the walk where the bars joined; a later bar
     without finer ones in it is left out.
@@ -66,7 +71,7 @@ def coarser(bars: Bars, fine: Bars, walk: Bars, key: int) -> Bars:
     before = int(np.searchsorted(ends, fine.time[0], side="right")) if len(fine) else len(bars)
     made = np.flatnonzero(behind > first)
     rows = np.concatenate([np.arange(before), made[made >= before]])
-    columns = {name: np.full(len(rows), np.nan) for name in PRICES}
+    columns: dict[str, Any] = {name: np.full(len(rows), np.nan) for name in PRICES}
     earlier = _ending_alike(bars.rows(slice(0, before)), key)
     for name, values in columns.items():
         values[:before] = getattr(earlier, name)
@@ -76,16 +81,16 @@ def coarser(bars: Bars, fine: Bars, walk: Bars, key: int) -> Bars:
         columns["close"][before:] = walk.close[stops - 1]
         columns["high"][before:] = _over(np.fmax, walk.high, starts, stops)
         columns["low"][before:] = _over(np.fmin, walk.low, starts, stops)
-    return replace(bars, time=bars.time[rows], volume=bars.volume[rows], **columns)
+    return replace(bars, time=bars.time[rows], volume=bars.volume[rows], resampling=None, **columns)
 
 
 def _over(
-    reduce: np.ufunc, values: NDArray[np.float64], starts: NDArray[np.int64], stops: NDArray[np.int64]
+    extreme: np.ufunc, values: NDArray[np.float64], starts: NDArray[np.int64], stops: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """The extreme of each [start, stop), none of them empty, none overlapping."""
     edges = np.stack([starts, stops], axis=1).ravel()
     padded = np.append(values, np.nan)
-    return np.asarray(reduce.reduceat(padded, edges)[::2])
+    return np.asarray(extreme.reduceat(padded, edges)[::2])
 
 
 def _ending_alike(bars: Bars, key: int) -> Bars:
@@ -94,7 +99,8 @@ def _ending_alike(bars: Bars, key: int) -> Bars:
     if not len(bars):
         return walk
     scale = bars.close[-1] / walk.close[-1]
-    return replace(walk, **{name: getattr(walk, name) * scale for name in PRICES})
+    scaled: dict[str, Any] = {name: getattr(walk, name) * scale for name in PRICES}
+    return replace(walk, **scaled)
 
 
 def _logs(bars: Bars, name: str, there: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -118,7 +124,7 @@ def _priced(
 ) -> Bars:
     """Bars with these prices where there were some; no rounding puts a close above its high."""
     high, low = np.maximum(high, np.maximum(open_, close)), np.minimum(low, np.minimum(open_, close))
-    columns = {name: np.full(len(bars), np.nan) for name in PRICES}
+    columns: dict[str, Any] = {name: np.full(len(bars), np.nan) for name in PRICES}
     for values, prices in zip(columns.values(), (open_, high, low, close), strict=True):
         values[there] = prices
     return replace(bars, **columns)
