@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -120,6 +121,32 @@ async def test_watching_yields_every_state() -> None:
     """To the last one."""
     async with House().client as client:
         assert [str(state) async for state in client.watch("op")] == ["op running", "op completed"]
+
+
+async def test_long_calls_keep_only_long_calls_waiting() -> None:
+    """Two evaluations at a time, however many are asked for; lists are answered meanwhile."""
+    house, most = House(), 0
+    running, lock, go_on = 0, threading.Lock(), threading.Event()
+
+    def evaluate(*_: Any, **__: Any) -> str:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        assert go_on.wait(60)
+        with lock:
+            running -= 1
+        return "judged"
+
+    house.part.evaluate = evaluate
+    none: dict[str, Any] = {"symbols": None, "start": None, "end": None}
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    async with house.client as client:
+        judged = asyncio.gather(*(client.evaluate_model("m", **none) for _ in range(6)))
+        assert await asyncio.wait_for(client.series(), 10) == cast("Any", ("series", (), {}))
+        go_on.set()
+        assert await judged == cast("Any", ["judged"] * 6)
+    assert most <= 2
 
 
 async def test_blocking_calls_leave_the_loop_alone() -> None:

@@ -17,6 +17,7 @@ from ktrdr.logs import OperationLogs
 from ktrdr.orchestration.host_registry import HostRegistry
 from ktrdr.orchestration.operations_service import OperationsService
 from ktrdr.orchestration.training_service import TrainingService
+from ktrdr.threads import Workers
 
 
 class Services(NamedTuple):
@@ -27,6 +28,8 @@ class Services(NamedTuple):
     hosts: HostRegistry
 
 
+LONG_CALLS = 2
+"""Evaluations, predictions, imports and checks at a time; others wait for their turn."""
 OpenServices = Callable[[], Awaitable[Services]]
 
 
@@ -53,11 +56,13 @@ class InProcessClient:
         self._model_user = model_user
         self._leaks = leaks
         self._logs = logs
+        self._long = Workers(LONG_CALLS, "long call")
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._long.close()
         if self._opened is not None:
             try:
                 await self._opened.training.aclose()
@@ -130,7 +135,7 @@ class InProcessClient:
         return await asyncio.to_thread(lambda: self._strategies.read_text(text, source))
 
     async def check_leaks(self, wanted: CheckLeaks) -> LeakReport:
-        return await asyncio.to_thread(lambda: self._leaks.check(wanted))
+        return await self._long.run(lambda: self._leaks.check(wanted))
 
     async def models(self, strategy: str | None = None) -> list[ModelRecord]:
         return await asyncio.to_thread(lambda: self._models.records(strategy))
@@ -144,12 +149,12 @@ class InProcessClient:
     async def evaluate_model(
         self, name: str, *, symbols: list[str] | None, start: datetime | None, end: datetime | None
     ) -> Evaluation:
-        return await asyncio.to_thread(lambda: self._model_user.evaluate(name, symbols=symbols, start=start, end=end))
+        return await self._long.run(lambda: self._model_user.evaluate(name, symbols=symbols, start=start, end=end))
 
     async def predict(
         self, name: str, *, symbols: list[str] | None, start: datetime | None, end: datetime | None, last: int | None
     ) -> Prediction:
-        return await asyncio.to_thread(
+        return await self._long.run(
             lambda: self._model_user.predict(name, symbols=symbols, start=start, end=end, last=last)
         )
 
@@ -166,7 +171,7 @@ class InProcessClient:
         return await asyncio.to_thread(lambda: self._bars.details(symbol, timeframe))
 
     async def check_series(self, symbol: str, timeframe: str) -> CheckReport:
-        return await asyncio.to_thread(lambda: self._bars.check(symbol, timeframe))
+        return await self._long.run(lambda: self._bars.check(symbol, timeframe))
 
     async def import_bars(
         self,
@@ -179,7 +184,7 @@ class InProcessClient:
         accept_jumps: bool = False,
         replace: bool = False,
     ) -> CheckReport:
-        return await asyncio.to_thread(
+        return await self._long.run(
             lambda: self._bars.import_file(
                 path,
                 symbol=symbol,

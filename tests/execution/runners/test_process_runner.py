@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -94,6 +95,21 @@ async def test_two_at_once_have_a_child_each(runner):
     """They do not wait for one another."""
     results = await asyncio.gather(run(runner, "train"), run(runner, "train"))
     assert len({result.resource_usage["pid"] for result in results}) == 2
+
+
+async def test_trainings_take_none_of_the_threads_that_short_work_shares(runner):
+    """With one such thread and two trainings under way, what is asked of it is answered."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    token, begun = CancellationToken(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    trainings = [
+        asyncio.create_task(run(runner, "batches", lambda *_, **__: loop.call_soon_threadsafe(begun.set), token))
+        for _ in range(2)
+    ]
+    await begun.wait()
+    assert await asyncio.wait_for(asyncio.to_thread(lambda: "answered"), 10) == "answered"
+    token.cancel()
+    assert {type(end) for end in await asyncio.gather(*trainings, return_exceptions=True)} == {TrainingCancelled}
 
 
 async def test_a_warm_child_is_the_one_that_trains(runner):

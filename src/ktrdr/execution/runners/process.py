@@ -16,7 +16,10 @@ from ktrdr.contracts.training import CancellationToken, Executor, ProgressCallba
 from ktrdr.errors import ProcessDied, TrainingCancelled, restore
 from ktrdr.execution.runners.child import Flag, train_for_parent
 from ktrdr.logs import get_logger
+from ktrdr.threads import Workers
 
+MOST_CHILDREN = 64
+"""Trainings at a time; each has a thread that hears its child."""
 _log = get_logger("process runner")
 _spawn = multiprocessing.get_context("spawn")
 
@@ -57,15 +60,16 @@ class ProcessTrainingRunner:
         self._kill_after = kill_after
         self._idle: list[Child] = []
         self._lock = threading.Lock()
+        self._threads = Workers(MOST_CHILDREN, "training")
 
     async def run(
         self, request: TrainingRequest, progress: ProgressCallback, cancellation: CancellationToken
     ) -> TrainingResult:
         """Train in a child. Raises ProcessDied when that dies, and TrainingCancelled when it had to be killed."""
-        child = await asyncio.to_thread(self._take)
+        child = await self._threads.run(self._take)
         loop, deadline = asyncio.get_running_loop(), _Deadline(child, self._kill_after)
         cancellation.on_cancel(lambda: _cancel(child, loop, deadline))
-        training = asyncio.ensure_future(asyncio.to_thread(_converse, child, request, progress))
+        training = asyncio.ensure_future(self._threads.run(_converse, child, request, progress))
         try:
             result = await asyncio.shield(training)
         except asyncio.CancelledError:
@@ -74,7 +78,7 @@ class ProcessTrainingRunner:
                 await training
             raise
         except EOFError:
-            child.process.join()
+            await self._threads.run(child.process.join)
             raise _end_of(child, cancelled=cancellation.cancelled) from None
         finally:
             deadline.call_off()
@@ -83,13 +87,14 @@ class ProcessTrainingRunner:
 
     async def warm(self) -> None:
         """Start a child before the first training asks for one."""
-        self._give_back(await asyncio.to_thread(self._take))
+        self._give_back(await self._threads.run(self._take))
 
     async def aclose(self) -> None:
         """Dismiss every idle child."""
         with self._lock:
             idle, self._idle = self._idle, []
-        await asyncio.gather(*(asyncio.to_thread(child.dismiss) for child in idle))
+        await asyncio.gather(*(self._threads.run(child.dismiss) for child in idle))
+        self._threads.close()
 
     def _take(self) -> Child:
         with self._lock:
