@@ -58,6 +58,8 @@ def training_result(**changes: Any) -> TrainingResult:
                 "look_ahead_bars": {"median": 9.0},
                 "random_walk_classes": {"BUY": 0.5, "SELL": 0.5},
             },
+            "memberships": {"1h_rsi_low": {"fires": 0.0002, "mean": 0.0001, "highest": 0.4}},
+            "fuzzy_sets": {"1h_rsi": {"covered": 0.0002, "overlapping": 0.0}},
             "notices": ["a [small] notice"],
             "test_evaluations": 3,
         },

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import threading
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -472,3 +473,17 @@ def test_notices_tell_of_memberships_that_never_fire_and_of_twins(eurusd: Bars) 
     notices = run(Shelf(eurusd), wanted).data_summary["notices"]
     assert "1h_rsi_never never fires on the training rows" in notices
     assert "1h_rsi_twin is identical to 1h_rsi_oversold on the training rows" in notices
+
+
+def test_memberships_are_counted_on_training_rows_alone(eurusd: Bars) -> None:
+    """Another market from the validation on changes no share, mean or highest value; features.json has them too."""
+    shelf = Shelf(eurusd)
+    clean = run(shelf).data_summary
+    validation_from = datetime.fromisoformat(clean["validation_from"]).timestamp() * 1e6
+    first = int(np.searchsorted(eurusd.closes, round(validation_from)))
+    other = run(Shelf(spoilt(eurusd, first, "another market"))).data_summary
+    for key in ("memberships", "fuzzy_sets"):
+        assert clean[key] == other[key]
+        assert shelf.artifact.documents["features"][key] == clean[key]
+    assert set(clean["fuzzy_sets"]) == {"1h_rsi", "1h_trend", "1h_stochastic", "1h_day"}
+    assert 0 < clean["memberships"]["1h_rsi_oversold"]["fires"] < 1

@@ -215,8 +215,8 @@ def delete_model(
 
 
 def _show_model(details: "ModelDetails") -> None:
-    from ktrdr.cli.output import console, facts, minute, prose
-    from ktrdr.cli.summary import confusion, metrics_table, most_important, trained_on, verdict
+    from ktrdr.cli.output import console, facts, minute, prose, show_notices
+    from ktrdr.cli.summary import confusion, coverage, metrics_table, most_important, trained_on, verdict
     from ktrdr.contracts.training import TrainingResult
 
     screen, test = console(), details.metrics["test_metrics"]
@@ -250,6 +250,10 @@ def _show_model(details: "ModelDetails") -> None:
     if "confusion_matrix" in test:
         screen.print(confusion(test))
     screen.print(most_important(features["importance"], count=len(features["names"])))
+    if result.data_summary.get("memberships"):
+        screen.print()
+        screen.print(coverage(result.data_summary))
+    show_notices(screen, result.data_summary.get("notices", []))
 
 
 def _show_prediction(prediction: "Prediction") -> None:

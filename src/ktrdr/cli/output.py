@@ -82,6 +82,15 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if isinstance(value, (int, float)) and value == value else "–"  # noqa: PLR0124
 
 
+def percent(value: Any) -> str:
+    """A share in a table; – where there is none, and never 0 or 100 % by rounding alone."""
+    if not isinstance(value, (int, float)):
+        return "–"
+    if 0 < value < 0.0005:
+        return "< 0.1 %"
+    return "> 99.9 %" if 0.9995 <= value < 1 else f"{100 * value:.1f} %"
+
+
 def day(value: Any) -> str:
     """The day of a date, an instant or an ISO text; – where there is none."""
     return str(value)[:10] if value else "–"

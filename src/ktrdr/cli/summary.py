@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ktrdr.cli.output import day, facts, minute, number, prose, show_notices, table
+from ktrdr.cli.output import day, facts, minute, number, percent, prose, show_notices, table
 from ktrdr.cli.running import HERE, Place
 
 if TYPE_CHECKING:
@@ -220,6 +220,15 @@ def most_important(importance: Mapping[str, Any], count: int = 5) -> Table:
     rows = table("feature, shuffled on validation rows", *columns, right=columns, title="Most important features")
     for name, loss in sorted(features.items(), key=lambda item: -item[1][scores[0]])[:count]:
         rows.add_row(name, *(f"{loss[score]:+.4g}" for score in scores))
+    return rows
+
+
+def coverage(summary: Mapping[str, Any]) -> Table:
+    """How often each membership fires on the training rows."""
+    columns = ("fires", "mean", "highest")
+    rows = table("membership, on the training rows", *columns, right=columns, title="Memberships")
+    for name, one in summary.get("memberships", {}).items():
+        rows.add_row(name, percent(one.get("fires")), number(one.get("mean")), number(one.get("highest")))
     return rows
 
 

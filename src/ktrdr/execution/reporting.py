@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version
 from typing import Any
 
@@ -19,6 +20,7 @@ from ktrdr.execution.analytics import TABLE, analytics_table
 from ktrdr.execution.artifact import TrainedModel, writers
 from ktrdr.execution.device import device_name, peak_memory
 from ktrdr.execution.epochs import TrainingHistory
+from ktrdr.execution.features.coverage import Coverage, coverage_of
 from ktrdr.execution.judge import Evaluation
 from ktrdr.execution.labels.base import Labels
 from ktrdr.execution.leaks.findings import Findings
@@ -57,6 +59,11 @@ class Report:
     def provenance(self) -> dict[str, Any]:
         return provenance(self.strategy, self.market, self.device, self.threads)
 
+    @cached_property
+    def coverage(self) -> Coverage:
+        """How the memberships read the training rows."""
+        return coverage_of(tuple(self.strategy.columns()), self.split.train.features)
+
     @property
     def test_metrics(self) -> dict[str, Any]:
         """The evaluation's, with the loss that training minimised."""
@@ -72,11 +79,7 @@ class Report:
                 "test_metrics": self.test_metrics,
                 "per_symbol_metrics": self.evaluation.per_symbol,
             },
-            "features": {
-                "names": self.strategy.feature_names,
-                "columns": columns_document(self.strategy),
-                "importance": self.importance,
-            },
+            "features": features_document(self.strategy, vars(self.coverage), self.importance),
             "metadata": {
                 "model_info": model_info(self),
                 "data_summary": data_summary(self),
@@ -172,6 +175,8 @@ def data_summary(report: Report) -> dict[str, Any]:
         "embargo_bars": dict(split.embargo),
         "labels": {**strategy.training.labels.model_dump(mode="json", exclude_none=True), **_labels(report)},
         "leak_check": report.leaks.summary(),
+        "memberships": report.coverage.memberships,
+        "fuzzy_sets": report.coverage.fuzzy_sets,
         "notices": _notices(report),
     }
 
@@ -213,8 +218,17 @@ def strategy_digest(strategy: Strategy) -> str:
     return hashlib.sha256(json.dumps(resolved(strategy), sort_keys=True).encode()).hexdigest()
 
 
-def columns_document(strategy: Strategy) -> list[dict[str, Any]]:
-    """What `features.json` says of each input."""
+def features_document(strategy: Strategy, coverage: Mapping[str, Any], importance: Mapping[str, Any]) -> dict[str, Any]:
+    """features.json: the inputs in their order, how their memberships read the training rows, and their importance."""
+    return {
+        "names": strategy.feature_names,
+        "columns": _columns(strategy),
+        **{key: coverage.get(key, {}) for key in ("memberships", "fuzzy_sets")},
+        "importance": dict(importance),
+    }
+
+
+def _columns(strategy: Strategy) -> list[dict[str, Any]]:
     return [
         {
             "name": column.name,
@@ -270,22 +284,7 @@ def _notices(report: Report) -> list[str]:
             f" with batches of {report.history.batch_size}"
         )
     leaks = report.leaks.notices(report.strategy.training_data.history_required)
-    return leaks + notices + _feature_notices(report) + report.evaluation.notices
-
-
-def _feature_notices(report: Report) -> list[str]:
-    """Memberships that never fire, columns that are identical, and prices that several symbols share a scale for."""
-    features, names = report.split.train.features, report.strategy.feature_names
-    notices = []
-    seen: dict[bytes, str] = {}
-    for index, column in enumerate(report.strategy.columns()):
-        values = features[:, index]
-        if column.membership is not None and not values.any():
-            notices.append(f"{column.name} never fires on the training rows")
-        twin = seen.setdefault(np.ascontiguousarray(values).tobytes(), names[index])
-        if twin != names[index]:
-            notices.append(f"{names[index]} is identical to {twin} on the training rows")
-    return notices
+    return leaks + notices + report.coverage.notices + report.evaluation.notices
 
 
 def _iso(microseconds: int) -> str:

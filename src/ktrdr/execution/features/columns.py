@@ -17,8 +17,14 @@ class FeatureColumn:
     reference: str
     membership: Membership | None
     normalization: Normalization
+    fuzzy_set: str | None = None
 
     @property
     def indicator(self) -> str:
         """The indicator's id, without its output."""
         return self.reference.partition(".")[0]
+
+    @property
+    def set_on(self) -> str | None:
+        """The fuzzy set on this column's timeframe, None for a raw value."""
+        return None if self.fuzzy_set is None else f"{self.timeframe}_{self.fuzzy_set}"

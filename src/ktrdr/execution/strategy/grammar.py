@@ -179,7 +179,7 @@ class Strategy(Section):
                 fuzzy_set = self.fuzzy_sets[entry.fuzzy_set]
                 for membership, function in fuzzy_set.memberships.items():
                     name = f"{timeframe}_{entry.fuzzy_set}_{membership}"
-                    yield FeatureColumn(name, timeframe, fuzzy_set.indicator, function, "none")
+                    yield FeatureColumn(name, timeframe, fuzzy_set.indicator, function, "none", entry.fuzzy_set)
 
     def series(self) -> list[SeriesWanted]:
         """Every series that a training reads."""

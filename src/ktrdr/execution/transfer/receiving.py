@@ -16,7 +16,7 @@ from ktrdr.contracts.training import TrainingRequest, TrainingResult
 from ktrdr.errors import TransferCorrupt, WrongModel
 from ktrdr.execution.artifact import file_writers, outline, rebuilt
 from ktrdr.execution.files import make_folder, storage_failures
-from ktrdr.execution.reporting import columns_document, strategy_digest, tables_of
+from ktrdr.execution.reporting import features_document, strategy_digest, tables_of
 from ktrdr.execution.strategy.grammar import Strategy
 from ktrdr.execution.strategy.reading import resolved, restore_strategy
 from ktrdr.execution.transfer.packing import pieces, unpack
@@ -132,10 +132,6 @@ def _documents(request: TrainingRequest, strategy: Strategy, payload: ResultPayl
     return {
         "config": {"strategy": resolved(strategy), "request": request.model_dump(exclude={"strategy"})},
         "metrics": {name: result[name] for name in ("training_metrics", "test_metrics", "per_symbol_metrics")},
-        "features": {
-            "names": result["feature_names"],
-            "columns": columns_document(strategy),
-            "importance": result["feature_importance"],
-        },
+        "features": features_document(strategy, result["data_summary"], result["feature_importance"]),
         "metadata": {name: result[name] for name in ("model_info", "data_summary", "resource_usage", "provenance")},
     }
