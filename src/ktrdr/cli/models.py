@@ -86,6 +86,7 @@ def list_models(
 
     async def body(client: "Client") -> int | None:
         from ktrdr.cli.output import console, minute, number, print_json, table
+        from ktrdr.cli.trades import percent
 
         found = await client.models(strategy)
         if as_json:
@@ -94,12 +95,13 @@ def list_models(
         if not found:
             console().print("No models are stored: train one with `ktrdr models train STRATEGY`.")
             return None
-        columns = ("bal. acc.", "log loss")
+        columns = ("return", "bal. acc.", "log loss")
         rows = table("model", "trained (UTC)", *columns, "", right=columns)
         for one in found:
             rows.add_row(
                 one.name,
                 minute(one.created_at),
+                percent((one.test_metrics.get("trades") or {}).get("return"), "+"),
                 number(one.test_metrics.get("balanced_accuracy")),
                 number(one.test_metrics.get("log_loss_prior_corrected")),
                 "latest" if one.is_latest else "",
@@ -215,8 +217,16 @@ def delete_model(
 
 
 def _show_model(details: "ModelDetails") -> None:
-    from ktrdr.cli.output import console, facts, minute, prose, show_notices
-    from ktrdr.cli.summary import confusion, coverage, metrics_table, most_important, trained_on, verdict
+    from ktrdr.cli.output import console, facts, minute, show_notices
+    from ktrdr.cli.summary import (
+        confusion,
+        coverage,
+        metrics_table,
+        most_important,
+        show_opening,
+        show_verdict,
+        trained_on,
+    )
     from ktrdr.contracts.training import TrainingResult
 
     screen, test = console(), details.metrics["test_metrics"]
@@ -235,6 +245,8 @@ def _show_model(details: "ModelDetails") -> None:
     )
     latest = " (latest)" if details.record.is_latest else ""
     screen.print(f"[bold]{details.record.name}[/bold]{latest}, stored {minute(details.record.created_at)} UTC")
+    screen.print()
+    show_opening(screen, test)
     screen.print(trained_on(result))
     screen.print(
         facts(
@@ -246,7 +258,7 @@ def _show_model(details: "ModelDetails") -> None:
         )
     )
     screen.print(metrics_table(test, "Test, beside the baselines"))
-    prose(screen, verdict(test))
+    show_verdict(screen, test)
     if "confusion_matrix" in test:
         screen.print(confusion(test))
     screen.print(most_important(features["importance"], count=len(features["names"])))

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ktrdr.cli.output import day, facts, minute, number, percent, prose, show_notices, table
 from ktrdr.cli.running import HERE, Place
+from ktrdr.cli.trades import show_trades, trades_by_symbol
 
 if TYPE_CHECKING:
     from ktrdr.contracts.models import Evaluation
@@ -56,17 +57,20 @@ def show_training(screen: Console, result: "TrainingResult", where: Place = HERE
     """The whole summary of a finished training; `where` its model lies, for the commands to try next, and the `reason`
     for which it ran where it ran."""
     screen.print()
+    show_opening(screen, result.test_metrics)
     screen.print(trained_on(result, reason))
     screen.print()
     screen.print(metrics_table(result.test_metrics, "Test, beside the baselines"))
-    prose(screen, verdict(result.test_metrics))
+    show_verdict(screen, result.test_metrics)
     screen.print()
     if "confusion_matrix" in result.test_metrics:
         screen.print(confusion(result.test_metrics))
         screen.print()
     if len(result.per_symbol_metrics) > 1:
-        screen.print(by_symbol(result.per_symbol_metrics))
-        screen.print()
+        for rows in (trades_by_symbol(result.per_symbol_metrics), by_symbol(result.per_symbol_metrics)):
+            if rows is not None:
+                screen.print(rows)
+                screen.print()
     screen.print(most_important(result.feature_importance))
     screen.print()
     count = result.data_summary.get("test_evaluations")
@@ -75,6 +79,21 @@ def show_training(screen: Console, result: "TrainingResult", where: Place = HERE
     show_notices(screen, result.data_summary.get("notices", []))
     if result.model_path:
         next_steps(screen, result.model_path, where)
+
+
+def show_opening(screen: Console, metrics: Mapping[str, Any], baselines: Mapping[str, Any] | None = None) -> None:
+    """What a report opens with: the trades, or, where labels say nothing to do, how the model stands to its rivals."""
+    if "trades" in metrics:
+        show_trades(screen, metrics)
+        return
+    prose(screen, verdict(metrics, baselines))
+    screen.print()
+
+
+def show_verdict(screen: Console, metrics: Mapping[str, Any], baselines: Mapping[str, Any] | None = None) -> None:
+    """The sentence under a table of metrics, unless the report has opened with it."""
+    if "trades" in metrics:
+        prose(screen, verdict(metrics, baselines))
 
 
 def trained_on(result: "TrainingResult", reason: str = "") -> Table:
@@ -250,11 +269,18 @@ def show_evaluation(screen: Console, evaluation: "Evaluation") -> None:
     screen.print(f"[bold]{evaluation.model}[/bold]", soft_wrap=True)
     dates = f"{minute(evaluation.start)} to {minute(evaluation.end)}"
     screen.print(f"{', '.join(evaluation.symbols)} {evaluation.timeframe}, {dates}")
+    screen.print()
+    show_opening(screen, evaluation.metrics, evaluation.baselines)
     screen.print(metrics_table(evaluation.metrics, "Metrics, beside the baselines", evaluation.baselines))
-    prose(screen, verdict(evaluation.metrics, evaluation.baselines))
+    show_verdict(screen, evaluation.metrics, evaluation.baselines)
     screen.print()
     if "confusion_matrix" in evaluation.metrics:
         screen.print(confusion(evaluation.metrics))
+    if len(evaluation.per_symbol_metrics) > 1:
+        for rows in (trades_by_symbol(evaluation.per_symbol_metrics), by_symbol(evaluation.per_symbol_metrics)):
+            if rows is not None:
+                screen.print()
+                screen.print(rows)
     if evaluation.reproduces is not None:
         screen.print(reproduction(evaluation.reproduces), soft_wrap=True)
     show_notices(screen, evaluation.notices)

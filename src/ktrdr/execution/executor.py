@@ -30,6 +30,7 @@ from ktrdr.execution.splits import require_enough, split_rows
 from ktrdr.execution.steps import Steps
 from ktrdr.execution.strategy.grammar import Strategy
 from ktrdr.execution.strategy.reading import restore_strategy
+from ktrdr.execution.trades.of_model import decided_from, with_trades
 from ktrdr.logs import get_logger
 
 _log = get_logger("executor")
@@ -117,7 +118,9 @@ class TrainingExecutor:
 
         with step(Phase.EVALUATION):
             judge = fit_judge(dataset, labels, training)
-            evaluation = judge.evaluate(model, split.test, labels)
+            judged = judge.evaluate(model, split.test, labels)
+            tested = decided_from(market.bases, split.test_from)
+            evaluation = with_trades(judged, model, strategy, market.bases, matrices, tested)
             test_loss = trainer.loss(model, test)
 
         with step(Phase.FEATURE_IMPORTANCE):

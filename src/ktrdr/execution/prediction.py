@@ -18,6 +18,7 @@ from ktrdr.execution.labels.base import SIGNALS
 from ktrdr.execution.market import Market, market_of
 from ktrdr.execution.metrics import confusion_matrix
 from ktrdr.execution.rows import Rows, in_range, inputs_at, rows_of
+from ktrdr.execution.trades.of_model import decided_from, with_trades
 from ktrdr.execution.trades.rules import rules_of
 from ktrdr.execution.trades.signals import signals
 
@@ -45,11 +46,8 @@ class StoredModelUser:
         said, without = [], 0
         for series, matrix in zip(market.series, _matrices(trained, market), strict=True):
             wanted = in_range(series.base, start)
-            usable = (
-                wanted
-                & matrix.usable(trained.model.window)
-                & (matrix.history >= trained.strategy.training_data.history_required)
-            )
+            history = trained.strategy.training_data.history_required
+            usable = wanted & matrix.answerable(trained.model.window, history)
             without += int((wanted & ~usable).sum())
             which = np.flatnonzero(usable)
             said += _signals(trained, series.base, matrix, which if last is None else which[-last:])
@@ -77,12 +75,19 @@ class StoredModelUser:
         data = trained.strategy.training_data
         if not stored_test:
             data = data.model_copy(update={"start_date": start})
-        rows, _ = rows_of(market.bases, _matrices(trained, market), labels, data, trained.model.window)
+        matrices = _matrices(trained, market)
+        rows, _ = rows_of(market.bases, matrices, labels, data, trained.model.window)
         if stored_test:
             rows = rows.take(_are_test_rows(rows, trained))
         if not len(rows):
             raise NotEnoughData("no bar of the range has its features and a label: choose other dates or import bars")
-        evaluation = trained.judge.evaluate(trained.model, rows, labels)
+        ranges = (
+            decided_from(market.bases, trained.test_from)
+            if stored_test
+            else [_answered(trained, *one, start) for one in zip(market.bases, matrices, strict=True)]
+        )
+        judged = trained.judge.evaluate(trained.model, rows, labels)
+        evaluation = with_trades(judged, trained.model, trained.strategy, market.bases, matrices, ranges)
         return Evaluation(
             model=model_name,
             symbols=list(rows.symbols),
@@ -135,6 +140,13 @@ def _matrices(trained: TrainedModel, market: Market) -> list[FeatureMatrix]:
     strategy = trained.strategy
     features = FeatureBuilder(tuple(strategy.columns()), IndicatorEngine(strategy.indicators), FuzzyEngine())
     return [features.build(series) for series in market.series]
+
+
+def _answered(trained: TrainedModel, bars: Bars, matrix: FeatureMatrix, start: datetime | None) -> slice:
+    """The bars from `start` on, from the first of them of which the model can be asked."""
+    history = trained.strategy.training_data.history_required
+    askable = np.flatnonzero(in_range(bars, start) & matrix.answerable(trained.model.window, history))
+    return slice(int(askable[0]) if len(askable) else len(bars), None)
 
 
 def _signals(trained: TrainedModel, bars: Bars, matrix: FeatureMatrix, which: NDArray[np.int64]) -> list[Signal]:

@@ -60,6 +60,10 @@ class FeatureMatrix:
         usable[window - 1 :] = run[window:] - run[:-window] == window
         return usable
 
+    def answerable(self, window: int, history_required: int) -> NDArray[np.bool_]:
+        """Rows of which a model that reads `window` bars can be asked: usable, with enough bars before them."""
+        return self.usable(window) & (self.history >= history_required)
+
 
 class FeatureBuilder:
     """Builds the features of a strategy; every value of a row is known at the close of its base bar."""
