@@ -12,6 +12,26 @@ BASELINES: dict[str, dict[str, Any]] = {
 for _name, _loss in zip(BASELINES, (1.097, 1.104, 1.093), strict=True):
     BASELINES[_name]["log_loss_prior_corrected"] = _loss
 
+TRADES: dict[str, Any] = {
+    "return": -0.0312,
+    "sharpe": -1.5,
+    "sharpe_error": 2.45,
+    "sharpe_probability": 0.271,
+    "max_drawdown": 0.041,
+    "turnover": 24.0,
+    "trades": 12,
+    "win_share": 5 / 12,
+    "round_trip_cost": 0.001,
+    "break_even_cost": 0.00031,
+    "days": 40,
+    "start": "2017-11-06T09:00:00+00:00",
+    "end": "2017-12-29T22:00:00+00:00",
+    "notes": ["12 trades are [few]"],
+    "baselines": {
+        "buy_and_hold": {"return": 0.034, "sharpe": 3.79, "sharpe_error": 2.45, "max_drawdown": 0.02, "trades": 1},
+        "flat": {"return": 0.0, "sharpe": None, "sharpe_error": None, "max_drawdown": 0.0, "trades": 0},
+    },
+}
 TEST_METRICS: dict[str, Any] = {
     "rows": 900,
     "effective_rows": 128.0,
@@ -26,6 +46,7 @@ TEST_METRICS: dict[str, Any] = {
     "per_class": {"BUY": {"recall": 0.652}, "HOLD": {"recall": 0.123}, "SELL": {"recall": 0.35}},
     "intervals": {"accuracy": [0.34, 0.44], "balanced_accuracy": [0.310, 0.424]},
     "baselines": BASELINES,
+    "trades": TRADES,
 }
 _PART = {"rows": 900, "effective_rows": 128.0, "start": "2017-11-06T09:00:00Z", "end": "2017-12-29T09:00:00Z"}
 

@@ -95,7 +95,7 @@ def list_models(
         if not found:
             console().print("No models are stored: train one with `ktrdr models train STRATEGY`.")
             return None
-        columns = ("return", "bal. acc.", "log loss")
+        columns = ("return", "bal. acc.")
         rows = table("model", "trained (UTC)", *columns, "", right=columns)
         for one in found:
             rows.add_row(
@@ -103,7 +103,6 @@ def list_models(
                 minute(one.created_at),
                 percent((one.test_metrics.get("trades") or {}).get("return"), "+"),
                 number(one.test_metrics.get("balanced_accuracy")),
-                number(one.test_metrics.get("log_loss_prior_corrected")),
                 "latest" if one.is_latest else "",
             )
         console().print(rows)

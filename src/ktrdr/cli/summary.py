@@ -136,10 +136,8 @@ def _ran(use: Mapping[str, Any], device: str) -> str:
 def part_line(part: Mapping[str, Any]) -> str:
     """Rows, dates and classes of a part."""
     classes = ", ".join(f"{name} {count:,}" for name, count in part.get("classes", {}).items())
-    return (
-        f"{part.get('rows', 0):,} (worth {number(part.get('effective_rows'), 0)}), "
-        f"{day(part.get('start'))} to {day(part.get('end'))}; {classes}"
-    )
+    rows = f"{part.get('rows', 0):,} (worth {number(part.get('effective_rows'), 0)})"
+    return f"{rows}, {day(part.get('start'))} to {day(part.get('end'))}{f'; {classes}' if classes else ''}"
 
 
 def counted(counts: Mapping[str, int], names: Mapping[str, str], why: str = "") -> str:

@@ -39,17 +39,20 @@ def trades_by_symbol(metrics: Mapping[str, Mapping[str, Any]]) -> Table | None:
     traded = {symbol: own["trades"] for symbol, own in metrics.items() if own.get("trades")}
     if not traded:
         return None
-    columns = ("holding", *COLUMNS)
+    columns = ("buy and hold", "return", "Sharpe", "drawdown", "trades", "won")
     rows = table("symbol", *columns, right=columns, title="After costs, by symbol")
     for symbol, trades in traded.items():
         holding = trades.get("baselines", {}).get("buy_and_hold", {})
-        rows.add_row(symbol, percent(holding.get("return"), "+"), *_figures(trades))
+        earned, sharpe, _, *others = _figures(trades)
+        rows.add_row(symbol, percent(holding.get("return"), "+"), earned, sharpe, *others[:3])
     return rows
 
 
 def percent(value: Any, sign: str = "", digits: int = 1) -> str:
-    """A share in percent; – where there is none."""
-    return "–" if value is None else f"{value:{sign},.{digits}%}"
+    """A share in percent; – where there is none. A `sign` of + is left out before nothing."""
+    if value is None:
+        return "–"
+    return f"{value:{sign if value else ''},.{digits}%}"
 
 
 def _figures(trades: Mapping[str, Any]) -> tuple[str, ...]:

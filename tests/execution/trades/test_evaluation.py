@@ -177,7 +177,7 @@ class TestNotes:
         return " | ".join(total(*symbols, by=rules(**changes))["notes"])
 
     def test_few_trades_are_called_few(self) -> None:
-        assert "1 trades are fewer than 30" in self.notes(outputs(steps(10), 0, {1: BUYS}))
+        assert "one trade is fewer than 30" in self.notes(outputs(steps(10), 0, {1: BUYS}))
 
     def test_an_assumed_cost_is_called_so(self) -> None:
         said = outputs(steps(10), 0, {1: BUYS})

@@ -14,7 +14,8 @@ def notes_on(figures: Mapping[str, Any], rules: Rules) -> list[str]:
     if not figures["trades"]:
         notes.append(f"no trades: {_why_none(figures, rules)}")
     elif figures["trades"] < FEW_TRADES:
-        notes.append(f"{figures['trades']} trades are fewer than {FEW_TRADES}: they say little about the next ones")
+        count = f"{figures['trades']} trades are" if figures["trades"] > 1 else "one trade is"
+        notes.append(f"{count} fewer than {FEW_TRADES}: that says little about the next ones")
     if rules.cost_assumed:
         notes.append(
             f"a round trip is assumed to cost {rules.round_trip_cost:.2%}: decisions.cost_model.round_trip_cost says it"
