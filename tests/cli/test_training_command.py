@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tests.support import ROOT
 from ktrdr.cli.app import main
 from ktrdr.cli.progress import TrainingProgress
 from ktrdr.cli.summary import show_training, verdict
-from ktrdr.contracts.operations import OperationStatus
+from ktrdr.contracts.operations import LOCAL_INSTEAD, Operation, OperationStatus
 from ktrdr.contracts.training import StartTraining, TrainingResult
 
 TRAIN = ["models", "train", "momentum"]
@@ -77,6 +78,27 @@ def test_the_summary_says_what_matters(capsys: pytest.CaptureFixture[str]) -> No
     assert "local on cpu" in out
     assert "the default" in out
     assert err.splitlines() == ["Runs local: the default.", "Preparing features and labels…", "Training…"]
+
+
+def test_a_training_that_fell_back_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    """And one that is placed elsewhere while it waits says where."""
+
+    class Moving(FakeClient):
+        async def start_training(self, wanted: StartTraining) -> Operation:
+            operation = await super().start_training(wanted)
+            return operation.model_copy(
+                update={"execution_reason": f"host is requested, but [none] is there: {LOCAL_INSTEAD}"}
+            )
+
+        async def watch(self, operation_id: str) -> AsyncIterator[Operation]:
+            async for operation in super().watch(operation_id):
+                yield operation.model_copy(update={"execution_mode": "host", "host": "gpu1"})
+
+    assert main(opening(Moving()), TRAIN) == 0
+    assert capsys.readouterr().err.splitlines()[:2] == [
+        f"Warning: Runs local: host is requested, but [none] is there: {LOCAL_INSTEAD}.",
+        "Runs host gpu1 now.",
+    ]
 
 
 def test_a_poor_result_can_still_be_shown() -> None:

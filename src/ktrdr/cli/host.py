@@ -37,4 +37,11 @@ def _say(url: str, notices: list[str]) -> None:
     screen.print(f"KTRDR trains at {url}; stop it with Ctrl-C", soft_wrap=True)
     for notice in notices:
         screen.print(f"  {notice}", markup=False, soft_wrap=True)
-    screen.print(f"Try, where the server is: ktrdr hosts add NAME {url}", soft_wrap=True)
+    screen.print(f"Try, where the server is: ktrdr hosts add NAME {_from_elsewhere(url)}", soft_wrap=True)
+
+
+def _from_elsewhere(url: str) -> str:
+    """The address by which others find what listens on every address of this machine."""
+    from socket import gethostname
+
+    return url.replace("//0.0.0.0:", f"//{gethostname()}:").replace("//[::]:", f"//{gethostname()}:")

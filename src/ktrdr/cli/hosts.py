@@ -117,7 +117,8 @@ def _listed(reports: "Sequence[HostReport]") -> "Table":
 
     from ktrdr.cli.output import table
 
-    rows = table("host", "url", "state", "hardware", "free slots", "price/h", "from", right=("free slots", "price/h"))
+    rows = table("host", "url", "state", "hardware", "free", "price/h", "from", right=("free", "price/h"))
+    rows.columns[1].no_wrap = True
     for one in reports:
         health, price = one.health, one.host.price_per_hour
         rows.add_row(

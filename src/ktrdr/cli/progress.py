@@ -29,6 +29,7 @@ class TrainingProgress:
         self._told_at = clock()
         self._quiet = quiet
         self._untold = list(STAGES)
+        self._silent = False
         self._live = None if quiet or not console.is_terminal else _live(console)
         self._task = self._live.add_task("Starting", total=1.0) if self._live else None
 
@@ -52,17 +53,35 @@ class TrainingProgress:
         progress = operation.progress
         if self._quiet:
             return
+        if operation.status == "queued":
+            self._describe("Waiting in the queue")
+            return
         if progress is None:
             self._tell(1)
             return
+        if progress.details.get("unreachable"):
+            self._unreachable(progress.message)
+            return
+        self._silent = False
         left = "" if progress.eta_seconds is None else f"{time_left(progress.eta_seconds)} left"
         said = ", ".join(part for part in (numbers(operation), left) if part)
+        heading = f"Step {progress.phase.number}/{STEPS} {progress.phase.heading}"
+        if not said and progress.message != progress.phase.heading:
+            said = progress.message
+        self._describe(f"{heading}\n{said}", progress.fraction)  # two lines, so that 80 columns hold it all
+        self._tell(progress.phase.number, said)
+
+    def _describe(self, what: str, done: float | None = None) -> None:
+        """Beside the bar, where there is one."""
         if self._live and self._task is not None:
-            heading = f"Step {progress.phase.number}/{STEPS} {progress.phase.heading}"
-            two_lines = f"{heading}\n{said}"  # so that 80 columns hold it all
-            self._live.update(self._task, description=two_lines, completed=progress.fraction)
-        else:
-            self._tell(progress.phase.number, said)
+            self._live.update(self._task, description=what, completed=done)
+
+    def _unreachable(self, message: str) -> None:
+        """The host that trains is silent: said once where nobody watches."""
+        self._describe(message.replace("; ", "\n"))
+        if not self._live and not self._silent:
+            self._console.print(f"  {message}", markup=False, soft_wrap=True)
+        self._silent = True
 
     def _tell(self, step: int, said: str = "") -> None:
         """Every stage that has begun by this step and was not told yet; now and then, how far it is."""

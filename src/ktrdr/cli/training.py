@@ -67,16 +67,23 @@ async def follow_operation(
 
     if detach:
         return _detached(operation, where, as_json=as_json)
+    place = _place(operation)
     if not as_json:
-        place = operation.execution_mode + (f" {operation.host}" if operation.host else "")
-        error_console().print(f"Runs {place}: {operation.execution_reason}.", markup=False, soft_wrap=True)
+        said, style = f"Runs {place}: {operation.execution_reason}.", "yellow" if operation.fell_back else None
+        error_console().print(("Warning: " if style else "") + said, style=style, markup=False, soft_wrap=True)
     with TrainingProgress(error_console(), quiet=as_json) as shown:
         on_ctrl_c = _cancelled_by_ctrl_c if cancel_on_ctrl_c else _left_by_ctrl_c
         with on_ctrl_c(client, operation.operation_id, shown):
             async for state in client.watch(operation.operation_id):
                 operation = state
+                if place != (place := _place(operation)) and not as_json:
+                    shown.say(f"Runs {place} now.")
                 shown.show(operation)
     return _end(operation, where, as_json=as_json)
+
+
+def _place(operation: "Operation") -> str:
+    return operation.execution_mode + (f" {operation.host}" if operation.host else "")
 
 
 def _detached(operation: "Operation", where: Place, *, as_json: bool) -> int:

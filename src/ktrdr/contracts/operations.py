@@ -9,6 +9,9 @@ from pydantic import Field
 from ktrdr.contracts.training import Phase, TrainingRequest, TrainingResult
 from ktrdr.contracts.values import Value
 
+LOCAL_INSTEAD = "local takes its place"
+"""How the reason ends for which a training runs here although a host was wanted."""
+
 
 class OperationStatus(StrEnum):
     """The life of an operation: queued, running, (cancelling,) then one of the three ends."""
@@ -63,6 +66,11 @@ class Operation(OperationSummary):
     request: TrainingRequest
     execution_reason: str
     result: TrainingResult | None = None
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether it runs here although a host was wanted."""
+        return self.execution_reason.endswith(LOCAL_INSTEAD)
 
     def summary(self) -> OperationSummary:
         """Without the request and the result, which are large."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from ktrdr.contracts.hosts import HostDirectory, HostReport
+from ktrdr.contracts.operations import LOCAL_INSTEAD
 from ktrdr.contracts.values import Value
 from ktrdr.errors import InvalidRequest, ModeUnavailable
 from ktrdr.logs import get_logger
@@ -35,13 +36,11 @@ class ExecutionModeSelector:
         default_mode: Callable[[], Awaitable[str]],
         local_has_gpu: Callable[[], bool],
         hosts: HostDirectory,
-        on_fallback: Callable[[], object] = lambda: None,
     ) -> None:
         """`local_has_gpu` may be slow: it is asked in a thread, and only when a GPU is required."""
         self._default_mode = default_mode
         self._local_has_gpu = local_has_gpu
         self._hosts = hosts
-        self._on_fallback = on_fallback
 
     async def select(
         self,
@@ -71,10 +70,8 @@ class ExecutionModeSelector:
             raise ModeUnavailable(
                 "a GPU is required and this machine has none: use --mode auto or host, or do without --require-gpu"
             )
-        _log.info("execution mode selected", requested=requested, require_gpu=require_gpu, **selection.model_dump())
-        if selection.fallback:
-            _log.warning("training falls back to local", reason=selection.reason)
-            self._on_fallback()
+        log = _log.debug if selection.waits else _log.info  # one that waits is asked about every few seconds
+        log("execution mode selected", requested=requested, require_gpu=require_gpu, **selection.model_dump())
         return selection
 
     async def _on_a_host(self, wanted: str, origin: str, before: str | None, *, gpu: bool, queue: bool) -> Selection:
@@ -91,7 +88,7 @@ class ExecutionModeSelector:
             return Selection(mode="host", waits=True, reason=f"{origin}; it waits for a slot, all hosts are busy")
         missing = _missing(reports, gpu=gpu)
         if not gpu:
-            return Selection(mode="local", fallback=True, reason=f"{origin}, but {missing}: local takes its place")
+            return Selection(mode="local", fallback=True, reason=f"{origin}, but {missing}: {LOCAL_INSTEAD}")
         if queue:
             return Selection(mode="host", waits=True, reason=f"{origin}; it waits for a GPU: {missing}")
         raise ModeUnavailable(

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -15,19 +15,11 @@ from ktrdr.contracts.training import CancellationToken, TrainingRequest, Trainin
 from ktrdr.errors import Conflict, KtrdrError, NotPlaced, StorageFailed, TrainingCancelled
 from ktrdr.logs import get_logger, operation_context
 from ktrdr.orchestration.costs import with_cost
-from ktrdr.orchestration.execution_mode_selector import Selection
 from ktrdr.orchestration.operations_service import OperationsService
+from ktrdr.orchestration.placement import Placement, Select
 from ktrdr.orchestration.progress_coordinator import ProgressConsumer, ProgressCoordinator
 
 _log = get_logger("training")
-
-
-class Select(Protocol):
-    """Chooses where a training runs: `ExecutionModeSelector.select`."""
-
-    async def __call__(
-        self, requested: str | None, *, require_gpu: bool, queue_if_unavailable: bool, before: str | None
-    ) -> Selection: ...
 
 
 async def _free(_: str) -> None:
@@ -51,6 +43,7 @@ class TrainingQueue:
         slots: Mapping[str, int] | None = None,
         consumers: tuple[ProgressConsumer, ...] = (),
         trace: Callable[[TrainingRequest], AbstractContextManager[ProgressConsumer]] = untraced,
+        on_fallback: Callable[[], object] = lambda: None,
         on_end: Callable[[Operation], object] = lambda _: None,
         select: Select | None = None,
         price_of: Callable[[str], Awaitable[float | None]] = _free,
@@ -60,7 +53,8 @@ class TrainingQueue:
     ) -> None:
         """`runners` and `slots` are by execution mode; as many trainings run at once as a mode has slots (one where
         nothing is said). `saved` knows what a run left that was cut off before it could say so. `consumers` hear the
-        progress of every training, beside its operation; `trace` wraps a run, `on_end` hears of its end.
+        progress of every training, beside its operation; `trace` wraps a run, `on_fallback` hears of one that begins
+        here although a host was wanted, `on_end` of every end.
 
         `select` chooses the mode anew when a training leaves the queue; one that has to wait for a host is looked at
         again in `place_every` seconds. `price_of` a host is per hour. A store that fails is tried again in
@@ -72,13 +66,12 @@ class TrainingQueue:
         self._slots = {mode: (slots or {}).get(mode, 1) for mode in runners}
         self._consumers = consumers
         self._trace = trace
+        self._on_fallback = on_fallback
         self._on_end = on_end
-        self._select = select
         self._price_of = price_of
         self._retry_every = retry_every
-        self._place_every = place_every
         self._clock = clock
-        self._resting: dict[str, float] = {}
+        self._placement = Placement(operations, select, every=place_every)
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._tokens: dict[str, CancellationToken] = {}
         self._modes: dict[str, str] = {}
@@ -140,6 +133,7 @@ class TrainingQueue:
     async def _dispatch(self) -> None:
         while True:
             self._news.clear()
+            self._placement.look_again()
             wait = None
             try:
                 for mode in self.runners:
@@ -150,20 +144,22 @@ class TrainingQueue:
                 if self._retry_every is None:
                     return
                 wait = self._retry_every
-            if self._resting:
-                wait = min(wait or self._place_every, self._place_every)
+            if self._placement.passed_over:
+                wait = min(wait or self._placement.every, self._placement.every)
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._news.wait()
 
     async def _run_next(self, mode: str) -> bool:
         """Start the next queued training of that mode, or place it elsewhere; False when there is none."""
-        operation = await self._operations.next_queued(mode, self._rest())
+        operation = await self._operations.next_queued(mode, self._placement.passed_over)
         if operation is None:
             return False
         try:
             placed = await self._placed(operation)
             if placed is None or placed.execution_mode != mode:
+                if placed is not None:
+                    self._news.set()  # the round of its new mode may be over
                 return True  # not now, not any more, or not here: there may be another one
             await self._start(placed)
         except Conflict:
@@ -178,47 +174,23 @@ class TrainingQueue:
         operation_id, token = operation.operation_id, CancellationToken()
         if await self._operations.start(operation_id, operation.attempt, token) is None:
             return
+        if operation.fell_back:
+            _log.warning("training falls back to local", operation_id=operation_id, reason=operation.execution_reason)
+            self._on_fallback()
         self._tokens[operation_id], self._modes[operation_id] = token, operation.execution_mode
         run = asyncio.create_task(self._see_through(operation, token), name=operation_id)
         self._runs[operation_id] = run
         run.add_done_callback(lambda _: self._ended(operation_id))
 
     async def _placed(self, operation: Operation) -> Operation | None:
-        """The operation where it is to run now; None when it has to wait, or can run nowhere and has failed.
-
-        What has begun somewhere goes on there: on its host, or from its local checkpoint.
-        """
-        request, begun = operation.request, operation.started_at is not None
-        if operation.execution_mode == "host":
-            begun = await self._operations.has_session(operation.operation_id)
-        if self._select is None or begun:
-            return operation
+        """The operation where it is to run now; None when it has to wait, or can run nowhere and has failed."""
         try:
-            selection = await self._select(
-                request.requested_mode,
-                require_gpu=request.require_gpu,
-                queue_if_unavailable=request.queue_if_unavailable,
-                before=operation.host,
-            )
-        except StorageFailed:
+            return await self._placement.place(operation)
+        except (StorageFailed, Conflict):
             raise
         except KtrdrError as error:
             await self._finish(self._operations.fail(operation.operation_id, operation.attempt, error.details()))
             return None
-        if selection.waits:
-            self._resting[operation.operation_id] = asyncio.get_running_loop().time() + self._place_every
-        wanted = selection.mode, selection.host, selection.reason
-        if wanted != (operation.execution_mode, operation.host, operation.execution_reason):
-            placed = await self._operations.place(operation, *wanted)
-        else:
-            placed = operation
-        return None if selection.waits else placed
-
-    def _rest(self) -> list[str]:
-        """The operations that were looked at just now and had to wait."""
-        now = asyncio.get_running_loop().time()
-        self._resting = {name: until for name, until in self._resting.items() if until > now}
-        return list(self._resting)
 
     def _ended(self, operation_id: str) -> None:
         for record in (self._runs, self._tokens, self._modes):
@@ -236,7 +208,7 @@ class TrainingQueue:
                 raise
             except NotPlaced as error:
                 _log.info("the host took no training: it is placed anew", host=operation.host, why=str(error))
-                self._resting[operation_id] = asyncio.get_running_loop().time() + self._place_every
+                self._placement.rest(operation_id)
                 await self._finish(self._operations.requeue(operation_id, attempt))
             except TrainingCancelled:
                 end = self._operations.requeue if token.suspended else self._operations.cancelled

@@ -88,7 +88,6 @@ async def open_backend(settings: "Settings", stack: AsyncExitStack, role: "Role"
         default_mode=modes,
         local_has_gpu=has_gpu,
         hosts=hosts,
-        on_fallback=metrics.fell_back if metrics else lambda: None,
     )
     checkpoints = cast("CheckpointFolder", Late(lambda: build_checkpoints(settings)))
     slots = {"local": settings.local_slots if isolation == "process" else 1, "host": MOST_SESSIONS}
@@ -99,6 +98,7 @@ async def open_backend(settings: "Settings", stack: AsyncExitStack, role: "Role"
         build_storage(settings),
         slots=slots,
         trace=tracing.training if tracing else untraced,
+        on_fallback=metrics.fell_back if metrics else lambda: None,
         on_end=metrics.ended if metrics else lambda _: None,
         select=selector.select,
         price_of=hosts.price_of,

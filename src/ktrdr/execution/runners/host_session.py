@@ -171,8 +171,8 @@ class FollowedSession:
             if not self._silent:
                 _log.warning("host unreachable", host=self._host.name, error=str(error))
             self._silent = True
-            said = f"the host {self._host.name} is unreachable for {silence:.0f} s; its training goes on ({error})"
-            self._progress(self._phase, said, unreachable=True, silent_seconds=silence)
+            said = f"the host {self._host.name} is unreachable for {silence:.0f} s; its training goes on"
+            self._progress(self._phase, said, unreachable=True, silent_seconds=silence, why=str(error))
 
     async def _wait(self) -> None:
         """Until the next poll, or until there is news."""
