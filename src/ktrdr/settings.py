@@ -1,13 +1,14 @@
 """Every setting there is, read from the environment (prefix `KTRDR_`) or a `.env` file in the current folder."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from ktrdr.errors import InvalidSettings
 
@@ -190,3 +191,7 @@ def load_settings(**overrides: object) -> Settings:
             for row in error.errors()
         ]
         raise InvalidSettings("a setting cannot be used: " + "; ".join(lines)) from None
+    except SettingsError as error:
+        field = re.search(r'field "(\w+)"', str(error))
+        name = f"KTRDR_{field[1].upper()}" if field else "it"
+        raise InvalidSettings(f'a setting cannot be used: {name} has to be JSON, such as \'["one", "two"]\'') from None

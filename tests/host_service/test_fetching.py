@@ -131,7 +131,7 @@ async def test_what_is_refused_is_not_asked_for_again(session, held, answer):
 async def test_with_nobody_to_ask(tmp_path, held):
     """The sentence says what to do."""
     alone = TrainingSession.begin(tmp_path / "s", start(callback_url=None, bars_url=None, callback_token=None), NOW)
-    with pytest.raises(DataNotFound, match=r"set KTRDR_PUBLIC_URL on the backend.*import the same file"):
+    with pytest.raises(DataNotFound, match=r"through a server .* KTRDR_PUBLIC_URL.*import the same file"):
         await fetch(alone, held, Backend((200, GOOD)))
 
 

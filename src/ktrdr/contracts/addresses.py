@@ -1,6 +1,6 @@
 """Addresses of servers: what is one, and where a secret may be sent."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -21,14 +21,23 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{name}" + (f":{port}" if port else "")
 
 
-def require_private(url: str, trusted: Collection[str]) -> None:
-    """A secret may go there: by TLS, on this machine, or to a machine that is trusted. Raises InvalidSettings."""
+def setting_of_origins(name: str, urls: Iterable[str]) -> list[str]:
+    """The origins in a setting of that name, in their plain form. Raises InvalidSettings."""
+    try:
+        return [origin_of(url) for url in urls]
+    except InvalidRequest as error:
+        raise InvalidSettings(f"{name} cannot be used: {error}") from None
+
+
+def require_private(url: str, trusted: Collection[str], where: str = "here") -> None:
+    """A secret may go there: by TLS, on this machine, or to a machine that is trusted; `where` that has to be set.
+    Raises InvalidSettings."""
     parts = urlsplit(url)
     name = parts.hostname or ""
     if parts.scheme != "https" and not is_loopback(name) and name not in trusted:
         raise InvalidSettings(
-            f"{url} is plain HTTP, which shows secrets to the network: use https, or name {name} in"
-            " KTRDR_TRUSTED_NETWORK"
+            f"{url} is plain HTTP, which shows secrets to the network: use https, or, if that network is trusted,"
+            f' set KTRDR_TRUSTED_NETWORK=["{name}"] {where}'
         )
 
 

@@ -53,7 +53,7 @@ class ResultCourier:
                     f"this host sends nothing to {origin}: name it in KTRDR_CALLBACK_ORIGINS there, as"
                     f' ["{origin}"], and start the host again'
                 )
-            require_private(url, self._trusted)
+            require_private(url, self._trusted, "on the host")
 
     async def deliver(self, session: TrainingSession) -> Delivery:
         """Post the result of a finished session; what became of it."""

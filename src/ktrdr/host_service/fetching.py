@@ -73,8 +73,8 @@ class BarFetcher:
         if url is None or token is None:
             raise DataNotFound(
                 f"this host has not the bars of {needed.symbol} {needed.timeframe} with the digest"
-                f" {needed.digest[:12]}…, and nobody to fetch them from: set KTRDR_PUBLIC_URL on the backend,"
-                " or import the same file on the host"
+                f" {needed.digest[:12]}…, and nobody to fetch them from: send the training through a server"
+                " (`ktrdr serve`) that has its KTRDR_PUBLIC_URL, or import the same file on the host"
             )
         path = f"{url}/{quote(needed.symbol, safe='')}/{quote(needed.timeframe, safe='')}"
         headers, size = {"Authorization": f"Bearer {token.get_secret_value()}"}, 0

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 async def serve_host(*, listening: Callable[[str, list[str]], None], **options: Any) -> int:
     """Run the host service until it is told to stop; the exit code. `listening` hears its URL, and what whoever
     started it should know."""
-    from ktrdr.contracts.addresses import is_loopback
+    from ktrdr.contracts.addresses import is_loopback, setting_of_origins
     from ktrdr.errors import InvalidSettings
     from ktrdr.execution.runners.process import ProcessTrainingRunner
     from ktrdr.host_service.app import create_app
@@ -35,13 +35,14 @@ async def serve_host(*, listening: Callable[[str, list[str]], None], **options: 
         raise InvalidSettings(
             f"{settings.host_address} can be reached by others: set KTRDR_HOST_KEY, to the same here and on the backend"
         )
+    origins = setting_of_origins("KTRDR_CALLBACK_ORIGINS", settings.callback_origins)
     async with AsyncExitStack() as stack:
         log_to(settings, stack, default="INFO")
         _hold_folder(settings)
         http = await stack.enter_async_context(_http(settings))
         runner = ProcessTrainingRunner(partial(build_host_executor, settings))
         stack.push_async_callback(runner.aclose)
-        sessions = _sessions(settings, http, runner)
+        sessions = _sessions(settings, http, runner, origins)
         found = await asyncio.to_thread(_devices, settings)
         app = create_app(
             sessions,
@@ -51,7 +52,7 @@ async def serve_host(*, listening: Callable[[str, list[str]], None], **options: 
             logs=operation_logs(settings),
         )
         notices = [f"it trains on {device.type} ({device.name})" for device in found]
-        notices.append(f"it sends results to {', '.join(settings.callback_origins)} (KTRDR_CALLBACK_ORIGINS)")
+        notices.append(f"it sends results to {', '.join(origins)} (KTRDR_CALLBACK_ORIGINS)")
 
         async def prepare() -> None:
             await sessions.open()
@@ -72,7 +73,9 @@ async def serve_host(*, listening: Callable[[str, list[str]], None], **options: 
         )
 
 
-def _sessions(settings: "Settings", http: "httpx2.AsyncClient", runner: "TrainingRunner") -> "Sessions":
+def _sessions(
+    settings: "Settings", http: "httpx2.AsyncClient", runner: "TrainingRunner", origins: list[str]
+) -> "Sessions":
     from ktrdr.host_service.delivery import ResultCourier
     from ktrdr.host_service.fetching import BarFetcher
     from ktrdr.host_service.sessions import Sessions
@@ -81,7 +84,7 @@ def _sessions(settings: "Settings", http: "httpx2.AsyncClient", runner: "Trainin
     return Sessions(
         settings.sessions,
         runner,
-        ResultCourier(http, origins=settings.callback_origins, trusted=settings.trusted_network),
+        ResultCourier(http, origins=origins, trusted=settings.trusted_network),
         prepare=BarFetcher(http, bars),
         release=lambda series: bars.keep_only(series),  # noqa: PLW0108 - bound late
         checkpoints=_checkpoints(settings),

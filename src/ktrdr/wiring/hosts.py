@@ -52,22 +52,37 @@ async def open_hosts(
         series_of=partial(series_of, build_bars(settings)),
         scratch=settings.incoming,
         keep_log=operation_logs(settings).add,
-        public_url=settings.public_url,
+        public_url=_public_url(settings),
         patience=Patience(lost=settings.host_lost_seconds, stopping=settings.host_cancel_seconds),
     )
     return hosts, sessions, desk
 
 
 def _configured_hosts(settings: "Settings") -> "list[HostEntry]":
-    from pydantic import ValidationError
-
-    from ktrdr.contracts.hosts import HostEntry
-    from ktrdr.errors import InvalidSettings, KtrdrError
+    from ktrdr.contracts.hosts import host_entry
+    from ktrdr.errors import InvalidRequest, InvalidSettings
 
     try:
-        return [HostEntry.model_validate(host) for host in settings.hosts]
-    except (ValidationError, KtrdrError) as error:
-        raise InvalidSettings(f"KTRDR_HOSTS cannot be used: {' '.join(str(error).split())}") from None
+        hosts = [host_entry(**host) for host in settings.hosts]
+    except (TypeError, InvalidRequest) as error:
+        raise InvalidSettings(f"KTRDR_HOSTS cannot be used: {_plain(error)}") from None
+    twice = {host.name for host in hosts if sum(other.name == host.name for other in hosts) > 1}
+    if twice:
+        raise InvalidSettings(f"KTRDR_HOSTS cannot be used: it has {', '.join(sorted(twice))} twice")
+    return hosts
+
+
+def _plain(error: Exception) -> str:
+    """What a mistake in the keys of a host is, in a user's words."""
+    if isinstance(error, TypeError):
+        return "a host has a name, a url and, if somebody counts, a price_per_hour, and nothing else"
+    return str(error)
+
+
+def _public_url(settings: "Settings") -> str | None:
+    from ktrdr.contracts.addresses import setting_of_origins
+
+    return setting_of_origins("KTRDR_PUBLIC_URL", [settings.public_url])[0] if settings.public_url else None
 
 
 def stopper(sessions: "HostSessionManager", stack: AsyncExitStack) -> Callable[[str, str], None]:

@@ -76,6 +76,8 @@ async def serve(*, listening: Callable[[str, list[str]], None], **options: Any) 
             origins=settings.cors_origins,
         )
         notices = [] if not with_keys or await backend.keys.list() else [_NO_KEYS]
+        if not local and settings.public_url is None and await backend.services.hosts.entries():
+            notices.append(_NO_PUBLIC_URL)
 
         def bound(url: str) -> None:
             if local and backend.sessions.public_url is None:
@@ -99,6 +101,10 @@ async def serve(*, listening: Callable[[str, list[str]], None], **options: Any) 
 
 
 _NO_KEYS = "nobody can use this server yet, it wants API keys: `ktrdr keys create NAME --scope admin` makes one"
+_NO_PUBLIC_URL = (
+    "its hosts do not know where it is, so that they can fetch no bars and their results are called for:"
+    " KTRDR_PUBLIC_URL tells them"
+)
 
 
 async def _ended(task: "asyncio.Task[None]") -> None:

@@ -17,6 +17,7 @@ from ktrdr.errors import InternalError, InvalidSettings, NotPlaced, TransferCorr
 _STATUS = 10.0
 """Seconds that a short answer may take."""
 _PIECE = 1 << 20
+_HERE = "on the backend"
 _LARGEST_RESULT = 64 * 1024 * 1024
 """Bytes of a result as JSON; its files are larger."""
 
@@ -39,7 +40,8 @@ class HostLinks:
         await self._http.aclose()
 
     async def health(self, host: HostEntry) -> HostHealth:
-        """How the host does."""
+        """How the host does. Raises InvalidSettings where a training could not be sent, whatever it says."""
+        require_private(host.url, self._trusted, _HERE)
         try:
             return HostHealth.model_validate(await self._ask(host, "GET", "/health"), extra="ignore")
         except ValidationError:
@@ -48,7 +50,7 @@ class HostLinks:
     async def start(self, host: HostEntry, wanted: SessionStart) -> SessionState:
         """Start or find a session. Raises NotPlaced when the host has no slot, or nobody is there who could have
         heard."""
-        require_private(host.url, self._trusted)  # a callback token is a secret
+        require_private(host.url, self._trusted, _HERE)  # a callback token is a secret
         body = wanted.model_dump(mode="json")
         if wanted.callback_token is not None:
             body["callback_token"] = wanted.callback_token.get_secret_value()
@@ -134,7 +136,7 @@ class HostLinks:
     def _headers(self, host: HostEntry) -> dict[str, str]:
         if self._key is None:
             return {}
-        require_private(host.url, self._trusted)
+        require_private(host.url, self._trusted, _HERE)
         return {"Authorization": f"Bearer {self._key.get_secret_value()}"}
 
     def _silent(self, host: HostEntry, error: Exception) -> Unavailable:
