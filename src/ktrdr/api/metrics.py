@@ -5,17 +5,17 @@ import time
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ktrdr.api.shared import READ
+from ktrdr.api.shared import READ, Service
 from ktrdr.orchestration.metrics import Metrics
 
 router = APIRouter()
 
 
 @router.get("/metrics", include_in_schema=False, dependencies=[READ])
-async def scrape(request: Request) -> Response:
-    """Metrics in Prometheus's text format."""
+async def scrape(request: Request, client: Service) -> Response:
+    """Metrics in Prometheus's text format; hosts are asked how they do, unless that is known."""
     metrics: Metrics = request.app.state.metrics
-    return Response(await metrics.scrape(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(await metrics.scrape(await client.hosts()), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def measure(app: FastAPI, metrics: Metrics) -> None:

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from ktrdr.api.shared import Body
 from ktrdr.contracts.hosts import ResultDesk, ResultPayload
-from ktrdr.errors import InvalidRequest, TransferCorrupt, Unauthorized
+from ktrdr.errors import InvalidRequest, KtrdrError, TransferCorrupt, Unauthorized
 from ktrdr.web.problems import answers
 
 router = APIRouter(prefix="/trainings", tags=["trainings"])
@@ -46,15 +46,23 @@ async def take_result(
     desk: ResultDesk | None = request.app.state.desk
     if desk is None:
         raise Unauthorized("no training here waits for a result")
-    operation_id = await desk.check(credentials.credentials if credentials else None)
+    try:
+        operation_id = await desk.check(credentials.credentials if credentials else None)
+        payload = await _whole(request)
+    except KtrdrError as error:
+        desk.failed("callback", error)
+        raise
+    path = await desk.deliver(operation_id, payload)
+    response.status_code = 202 if path is None else 200
+    return Accepted(model_path=path)
+
+
+async def _whole(request: Request) -> ResultPayload:
     try:
         body = await request.body()
     except ClientDisconnect:
         raise TransferCorrupt("the result was cut off: send it again") from None
-    payload = await asyncio.to_thread(_read, body, request.headers.get("content-digest"))
-    path = await desk.deliver(operation_id, payload)
-    response.status_code = 202 if path is None else 200
-    return Accepted(model_path=path)
+    return await asyncio.to_thread(_read, body, request.headers.get("content-digest"))
 
 
 def _read(body: bytes, digest: str | None) -> ResultPayload:

@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from ktrdr.contracts.addresses import origin_of
 from ktrdr.contracts.training import Phase, TrainingRequest, TrainingResult
 from ktrdr.contracts.values import Value
-from ktrdr.errors import InvalidRequest
+from ktrdr.errors import InvalidRequest, KtrdrError
 
 LARGEST_INLINE = 16 * 1024 * 1024
 """Bytes of packed files that go into the JSON of a result; what is larger is fetched."""
@@ -239,6 +239,9 @@ class SessionBook(Protocol):
         """Take in a result that was fetched from its host; however often and from wherever it comes, there is one
         model. Raises TransferCorrupt, WrongModel, StorageFailed, and Conflict when nobody wants it any more."""
 
+    def failed(self, way: str, error: KtrdrError) -> None:
+        """A result that was fetched did not come whole: the attempt counts."""
+
 
 class Receiver(Protocol):
     """Makes a stored model of a result. Blocks; may be called from any thread."""
@@ -259,6 +262,9 @@ class ResultDesk(Protocol):
     async def deliver(self, operation_id: str, payload: ResultPayload) -> str | None:
         """The path of the model that was stored; None when its files have to be fetched first. A repeat gets the same
         answer. Raises as `SessionBook.accept` does."""
+
+    def failed(self, way: str, error: KtrdrError) -> None:
+        """A result that was to be delivered could not be read: the attempt counts."""
 
 
 def callback_token(operation_id: str) -> str:

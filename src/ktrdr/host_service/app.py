@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from starlette.concurrency import run_in_threadpool
 
 from ktrdr.contracts.hosts import Device, HostHealth, ResultPayload, SessionStart, SessionState, SessionStatus
-from ktrdr.errors import Conflict, Unauthorized
+from ktrdr.errors import Conflict, StorageFailed, Unauthorized
 from ktrdr.execution.transfer.sending import CONTEXT, STATE, read_payload
 from ktrdr.host_service.session import TrainingSession
 from ktrdr.host_service.sessions import Sessions
@@ -106,14 +106,20 @@ def _routes(
     @router.get("/training/result/{session_id}/" + STATE, response_class=FileResponse)
     async def state_dict(session_id: str) -> FileResponse:
         """The packed state dict; `Range` is honoured."""
-        return FileResponse(_finished(sessions, session_id).folder / STATE, media_type="application/gzip")
+        return _file(_finished(sessions, session_id), STATE)
 
     @router.get("/training/result/{session_id}/" + CONTEXT, response_class=FileResponse)
     async def context(session_id: str) -> FileResponse:
         """What else the model needs, packed; `Range` is honoured."""
-        return FileResponse(_finished(sessions, session_id).folder / CONTEXT, media_type="application/gzip")
+        return _file(_finished(sessions, session_id), CONTEXT)
 
     return router
+
+
+def _file(session: TrainingSession, name: str) -> FileResponse:
+    if not (session.folder / name).is_file():
+        raise StorageFailed(f"this host has lost {name} of the session {session.state.session_id}")
+    return FileResponse(session.folder / name, media_type="application/gzip")
 
 
 def _finished(sessions: Sessions, session_id: str) -> TrainingSession:

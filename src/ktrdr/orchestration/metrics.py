@@ -1,5 +1,7 @@
-"""What Prometheus scrapes: trainings by state and mode, the queue, phases, requests and database errors."""
+"""What Prometheus scrapes: trainings by state and mode, the queue, phases, requests, hosts, transfers, and database
+errors."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -55,7 +57,7 @@ class Metrics:
         )
         self._transfers = Counter(
             "ktrdr_transfers",
-            "Results that came from hosts, and what became of them",
+            "Attempts to bring a result here, and what became of them",
             ["way", "outcome"],
             registry=registry,
         )
@@ -90,17 +92,16 @@ class Metrics:
 
     def checked(self, report: HostReport) -> None:
         """A host was asked how it does."""
-        name, health = report.host.name, report.health
-        self._host_latency.labels(name).observe(report.latency_seconds)
-        self._host_up.labels(name).set(health is not None)
-        self._host_uptime.labels(name).set(health.uptime_seconds if health else 0)
-        self._host_slots.labels(name).set(health.free_slots if health else 0)
+        self._host_latency.labels(report.host.name).observe(report.latency_seconds)
 
-    def transferred(self, way: str, outcome: str, payload: ResultPayload) -> None:
-        """A result came from a host; `outcome` is accepted, repeated or the code of an error."""
+    def transferred(self, way: str, outcome: str, payload: ResultPayload | None) -> None:
+        """A result came from a host, or did not come whole (None); `outcome` is accepted, repeated, announced or the
+        code of an error."""
         self._transfers.labels(way, outcome).inc()
         if outcome in (TransferCorrupt.code, WrongModel.code):
             self._undecodable.inc()
+        if payload is None:
+            return
         packed = payload.model_state_dict.compressed_size + payload.context.compressed_size
         self._payload.set(packed)
         self._ratio.set((payload.model_state_dict.size + payload.context.size) / max(packed, 1))
@@ -111,10 +112,15 @@ class Metrics:
         """A request was answered; `route` is its template, so that ids make no series of their own."""
         self._requests.labels(method, route, str(status)).observe(seconds)
 
-    async def scrape(self) -> bytes:
-        """Everything in Prometheus's text format."""
-        self._operations.clear()
-        self._oldest.clear()
+    async def scrape(self, hosts: Sequence[HostReport] = ()) -> bytes:
+        """Everything in Prometheus's text format; `hosts` are those there are now."""
+        for gauge in (self._operations, self._oldest, self._host_up, self._host_uptime, self._host_slots):
+            gauge.clear()
+        for report in hosts:
+            name, health = report.host.name, report.health
+            self._host_up.labels(name).set(health is not None)
+            self._host_uptime.labels(name).set(health.uptime_seconds if health else 0)
+            self._host_slots.labels(name).set(health.free_slots if health else 0)
         now = datetime.now(UTC)
         for status, mode, count, oldest in await self._store.counts():
             self._operations.labels(status.value, mode).set(count)

@@ -20,9 +20,9 @@ from ktrdr.orchestration.operation_store import OperationStore
 _WANTED = (OperationStatus.QUEUED, OperationStatus.RUNNING)
 _log = get_logger("results")
 
-OnTransfer = Callable[[str, str, ResultPayload], object]
-"""Hears of every result that came: the way (callback, fetch), what became of it (accepted, repeated, or the code of
-the error), and the result."""
+OnTransfer = Callable[[str, str, ResultPayload | None], object]
+"""Hears of every attempt to bring a result: the way (callback, fetch), what became of it (accepted, repeated,
+announced, or the code of the error), and the result, if it came whole."""
 
 
 class ExpectedResult:
@@ -100,10 +100,11 @@ class ResultDesk:
     async def deliver(self, operation_id: str, payload: ResultPayload) -> str | None:
         """Take in a result from its host; the path of the model. None when its files have to be fetched first."""
         if payload.session_id != operation_id:
-            self._on_transfer("callback", Unauthorized.code, payload)
-            raise Unauthorized("the callback token is another operation's")
+            refusal = Unauthorized("the callback token is another operation's")
+            self.failed("callback", refusal)
+            raise refusal
         if payload.model_state_dict_b64 is None or payload.context_b64 is None:
-            return await self._announce(operation_id)
+            return await self._announce(operation_id, payload)
         return (await self._take("callback", operation_id, payload)).model_path
 
     async def accept(
@@ -113,13 +114,23 @@ class ResultDesk:
         Conflict when nobody wants it any more."""
         return await self._take("fetch", operation_id, payload, fetched)
 
-    async def _announce(self, operation_id: str) -> str | None:
-        async with self._locks[operation_id]:
-            operation = await self._operation(operation_id)
-            known = await self._known(operation)
-            if known is not None:
-                return known.model_path
-            self._require_wanted(operation)
+    def failed(self, way: str, error: KtrdrError) -> None:
+        """A result did not come whole, by callback or when it was fetched: count the attempt."""
+        self._on_transfer(way, error.code, None)
+
+    async def _announce(self, operation_id: str, payload: ResultPayload) -> str | None:
+        try:
+            async with self._locks[operation_id]:
+                operation = await self._operation(operation_id)
+                known = await self._known(operation)
+                if known is not None:
+                    self._on_transfer("callback", "repeated", payload)
+                    return known.model_path
+                self._require_wanted(operation)
+        except KtrdrError as error:
+            self.failed("callback", error)
+            raise
+        self._on_transfer("callback", "announced", payload)
         if expected := self._expected.get(operation_id):
             expected.announced = True
             expected.news.set()

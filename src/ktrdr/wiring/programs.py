@@ -85,6 +85,7 @@ async def serve(*, listening: Callable[[str, list[str]], None], **options: Any) 
             listening(url, notices)
 
         async def prepare() -> None:
+            await backend.sessions.tidy()
             await backend.recovery.recover()
             await client.strategies()  # loads the grammar
             stack.push_async_callback(_ended, asyncio.create_task(backend.recovery.watch()))

@@ -1,6 +1,7 @@
 """Execution on another machine: a session of a host service, followed until its result is here."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,10 +19,13 @@ from ktrdr.contracts.hosts import (
 )
 from ktrdr.contracts.training import CancellationToken, ProgressCallback, TrainingRequest, TrainingResult
 from ktrdr.errors import KtrdrError, NotPlaced, SessionNotFound, TrainingCancelled
+from ktrdr.execution.files import remove_tree
 from ktrdr.execution.runners.host_link import HostLinks
 from ktrdr.execution.runners.host_session import FollowedSession, Patience
 from ktrdr.logs import get_logger
 
+_FIRST_WAIT = 1.0
+"""Seconds; each wait for a host that cannot be told to stop is twice the one before."""
 _log = get_logger("host runner")
 
 
@@ -74,6 +78,7 @@ class HostSessionManager:
                 await session.begin(known=known)
                 result = await session.follow()
                 await self._bring_log(host, operation_id)
+                await session.tidy()
                 return result
             except NotPlaced:
                 await self._book.closed(operation_id, request.attempt)
@@ -83,6 +88,7 @@ class HostSessionManager:
                     raise
                 await self._bring_log(host, operation_id)
                 came = await arrival.close()  # from here on, what comes is refused
+                await session.tidy()
                 if came is None:
                     raise
                 return came
@@ -96,9 +102,13 @@ class HostSessionManager:
             lines = await self._links.log(host, operation_id)
             await asyncio.to_thread(self._keep_log, operation_id, lines)
 
+    async def tidy(self, older_than: float = 7 * 24 * 3600.0) -> None:
+        """Remove what was fetched for trainings that nobody has followed for so many seconds."""
+        await asyncio.to_thread(_remove_old, self._scratch, time.time() - older_than)
+
     async def stop(self, host_name: str, session_id: str) -> None:
         """End a session that nobody follows any more; tried for a while, and raises nothing."""
-        wait = 1.0
+        wait = _FIRST_WAIT
         for _ in range(8):
             try:
                 host = await self._hosts.entry(host_name)
@@ -123,6 +133,13 @@ class HostSessionManager:
             callback_token=SecretStr(callback_token(request.operation_id)),
             resume=not request.from_start,
         )
+
+
+def _remove_old(scratch: Path, before: float) -> None:
+    for place in scratch.glob("*"):
+        with suppress(OSError):
+            if place.stat().st_mtime < before:
+                remove_tree(place)
 
 
 def _token(wanted: SessionStart) -> str:

@@ -12,12 +12,23 @@ from pydantic import SecretStr, ValidationError
 
 from ktrdr.contracts.addresses import require_private
 from ktrdr.contracts.hosts import HostEntry, HostHealth, ResultPayload, SessionStart, SessionState
-from ktrdr.errors import InternalError, InvalidSettings, NotPlaced, TransferCorrupt, Unavailable, restore
+from ktrdr.contracts.training import IsCancelled
+from ktrdr.errors import (
+    InternalError,
+    InvalidSettings,
+    NotPlaced,
+    TrainingCancelled,
+    TransferCorrupt,
+    Unavailable,
+    restore,
+)
 
 _STATUS = 10.0
 """Seconds that a short answer may take."""
 _PIECE = 1 << 20
 _HERE = "on the backend"
+_GATEWAY = (502, 503, 504)
+"""What a proxy says for a host that it cannot reach."""
 _LARGEST_RESULT = 64 * 1024 * 1024
 """Bytes of a result as JSON; its files are larger."""
 
@@ -92,8 +103,18 @@ class HostLinks:
         except ValidationError:
             raise TransferCorrupt(f"the result of {session_id} is not whole: fetch it again") from None
 
-    async def download(self, host: HostEntry, session_id: str, name: str, target: Path, size: int) -> None:
-        """Fetch a file of a result into `target`, from where an earlier try ended."""
+    async def download(
+        self,
+        host: HostEntry,
+        session_id: str,
+        name: str,
+        target: Path,
+        size: int,
+        *,
+        is_cancelled: IsCancelled = lambda: False,
+    ) -> None:
+        """Fetch a file of a result into `target`, from where an earlier try ended. Raises TrainingCancelled between
+        two pieces."""
         have = await asyncio.to_thread(_size, target)
         if have >= size:
             return
@@ -101,6 +122,8 @@ class HostLinks:
         async with self._streamed(host, f"/training/result/{session_id}/{name}", headers) as response:
             with target.open("ab" if response.status_code == 206 else "wb") as file:
                 async for piece in response.aiter_raw(_PIECE):
+                    if is_cancelled():
+                        raise TrainingCancelled("the result is not fetched to its end")
                     if file.tell() + len(piece) > size:
                         raise TransferCorrupt(f"{name} of {session_id} is larger than it should be")
                     await asyncio.to_thread(file.write, piece)
@@ -150,8 +173,11 @@ class HostLinks:
             document = response.json()
         except ValueError:
             document = None
+        if response.status_code == 416:
+            return TransferCorrupt(f"the host {host.name} has less of that file than it said: fetch it again")
         if not isinstance(document, dict) or "code" not in document:
-            return InternalError(f"the host {host.name} answered {response.status_code} and not as a KTRDR host does")
+            kind = Unavailable if response.status_code in _GATEWAY else InternalError
+            return kind(f"the host {host.name} answered {response.status_code} and not as a KTRDR host does")
         return restore({**document, "message": document.get("detail", "")})
 
 

@@ -23,13 +23,13 @@ from ktrdr.errors import (
     NotPlaced,
     ProcessDied,
     SessionNotFound,
+    StorageFailed,
     TrainingCancelled,
     TransferCorrupt,
-    Unauthorized,
     Unavailable,
     restore,
 )
-from ktrdr.execution.files import make_folder, remove_tree
+from ktrdr.execution.files import make_folder, remove_tree, storage_failures
 from ktrdr.execution.runners.host_link import HostLinks
 from ktrdr.execution.transfer.sending import CONTEXT, STATE
 from ktrdr.logs import get_logger
@@ -42,7 +42,7 @@ class Patience:
     """Seconds, and how often. A host silent for `lost` is called unreachable; one that has not stopped in `stopping`
     is given up; a finished result that does not come by itself is fetched after `callback`. Polls are `first` to
     `longest` apart. A training that its host has lost is begun again `resumes` times at most, a result that comes
-    corrupt fetched `fetches` times."""
+    corrupt, or that one side's disk refuses, fetched `fetches` times."""
 
     lost: float = 30.0
     stopping: float = 30.0
@@ -79,7 +79,7 @@ class FollowedSession:
         self._patience = patience
         self._scratch = scratch / wanted.session_id
         self._heard = time.monotonic()
-        self._silent = False
+        self._silent = self._told = False
         self._shown = -1
         self._phase = Phase.DATA_LOADING
         self._pause = patience.first
@@ -134,13 +134,13 @@ class FollowedSession:
                     await self.begin(known=True)
                 elif not state.status.active:
                     raise _end_of(state)
-            except TransferCorrupt as error:
+            except (TransferCorrupt, StorageFailed) as error:
                 fetches += 1
                 if fetches >= self._patience.fetches:
                     raise
-                self._miss(error)
+                self._miss(error, finished)
             except Unavailable as error:
-                self._miss(error)
+                self._miss(error, finished)
             await self._wait()
 
     async def _state(self) -> SessionState:
@@ -161,18 +161,22 @@ class FollowedSession:
             details = {name: value for name, value in news.details.items() if name not in ("phase", "message")}
             self._progress(news.phase, news.message, **details)
         self._shown, self._silent = state.revision, False
+        self._told = self._told and state.status is SessionStatus.FINISHED
         return state
 
-    def _miss(self, error: KtrdrError) -> None:
-        """The host does not answer, or not with what was asked for."""
-        silence = time.monotonic() - self._heard
-        _log.debug("no answer from the host", host=self._host.name, seconds=silence, error=str(error))
-        if silence >= self._patience.lost:
-            if not self._silent:
-                _log.warning("host unreachable", host=self._host.name, error=str(error))
-            self._silent = True
-            said = f"the host {self._host.name} is unreachable for {silence:.0f} s; its training goes on"
-            self._progress(self._phase, said, unreachable=True, silent_seconds=silence, why=str(error))
+    def _miss(self, error: KtrdrError, finished: float | None = None) -> None:
+        """The host does not answer, or not with what was asked for; `finished` is when its training was seen to be."""
+        name, silence = self._host.name, time.monotonic() - (finished or self._heard)
+        _log.debug("no answer from the host", host=name, seconds=silence, error=str(error))
+        if silence < self._patience.lost:
+            return
+        if not self._told:
+            _log.warning("host unreachable", host=name, finished=finished is not None, error=str(error))
+        self._told, self._silent = True, finished is None
+        said = f"the host {name} is unreachable for {silence:.0f} s; its training goes on"
+        if finished is not None:
+            said = f"the host {name} has finished; its result cannot be fetched for {silence:.0f} s"
+        self._progress(self._phase, said, unreachable=True, silent_seconds=silence, why=str(error))
 
     async def _wait(self) -> None:
         """Until the next poll, or until there is news."""
@@ -191,6 +195,8 @@ class FollowedSession:
         while time.monotonic() < until:
             try:
                 state = await self._links.stop(self._host, self._id)
+                if state.status is SessionStatus.FINISHED:
+                    await self._links.received(self._host, self._id)  # nobody wants it: the host need not keep it
                 if not state.status.active:
                     raise TrainingCancelled("the training was cancelled")
             except SessionNotFound:
@@ -206,33 +212,45 @@ class FollowedSession:
 
     async def _fetch(self) -> TrainingResult:
         """Bring the result home. What came of a large one is kept for the next try, unless it is corrupt."""
-        with _patiently():
-            payload = await self._links.result(self._host, self._id)
-        if payload.session_id != self._id:
-            raise Unauthorized(f"the host {self._host.name} gave out the result of {payload.session_id[:100]!r}")
         try:
             with _patiently():
+                payload = await self._links.result(self._host, self._id)
                 files = await self._files(payload)
+        except KtrdrError as error:
+            if isinstance(error, TransferCorrupt):
+                await self.tidy()
+            if not self._token.cancelled:
+                self._book.failed("fetch", error)
+            raise
+        try:
             result = await self._book.accept(self._id, payload, files)
         except TransferCorrupt:
-            await asyncio.to_thread(remove_tree, self._scratch)
+            await self.tidy()
             raise
-        await asyncio.to_thread(remove_tree, self._scratch)
         with suppress(KtrdrError):
             await self._links.received(self._host, self._id)
         return result
 
+    async def tidy(self) -> None:
+        """Forget what was fetched."""
+        with suppress(OSError):  # the next start tries again
+            await asyncio.to_thread(remove_tree, self._scratch)
+
     async def _files(self, payload: ResultPayload) -> dict[str, Path]:
+        if payload.session_id != self._id:
+            raise TransferCorrupt(f"the host {self._host.name} gave out the result of {payload.session_id[:100]!r}")
         if payload.model_state_dict_b64 is not None and payload.context_b64 is not None:
             return {}
-        await asyncio.to_thread(make_folder, self._scratch)
         fetched = {}
-        for name, packed, file in (
-            ("model_state_dict", payload.model_state_dict, STATE),
-            ("context", payload.context, CONTEXT),
-        ):
-            fetched[name] = self._scratch / f"{packed.sha256}.gz"  # another result is another file
-            await self._links.download(self._host, self._id, file, fetched[name], packed.compressed_size)
+        with storage_failures("fetch a result", self._scratch):
+            await asyncio.to_thread(make_folder, self._scratch)
+            for name, packed, file in (
+                ("model_state_dict", payload.model_state_dict, STATE),
+                ("context", payload.context, CONTEXT),
+            ):
+                target = fetched[name] = self._scratch / f"{packed.sha256}.gz"  # another result is another file
+                stop, size = self._token.is_cancelled, packed.compressed_size
+                await self._links.download(self._host, self._id, file, target, size, is_cancelled=stop)
         return fetched
 
 
@@ -241,7 +259,7 @@ def _patiently() -> Iterator[None]:
     """Whatever is wrong with an answer of the host, a proxy's page or another key, it may be right next time."""
     try:
         yield
-    except TransferCorrupt:
+    except (TransferCorrupt, StorageFailed):
         raise
     except KtrdrError as error:
         raise Unavailable(str(error)) from None
