@@ -36,7 +36,7 @@ def create_app(
     logs: OperationLogs,
 ) -> FastAPI:
     """The app over its sessions; without a `key` everybody is let in. `devices` may block; `memory` is in bytes."""
-    app = FastAPI(title="KTRDR host service", version=version("ktrdr"), docs_url=None, redoc_url=None)
+    app = FastAPI(title="KTRDR host service", version=version("ktrdr"), openapi_url=None)
     handle_errors(app)
     app.add_middleware(LimitBody, larger={"/training/start": LARGEST_START})
     secure(app, hosts=None, origins=())
