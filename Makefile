@@ -15,7 +15,8 @@ demo-host: $(VENV)/ready
 	$(BIN)/python examples/demo_host.py
 
 test: $(VENV)/ready
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --cov --cov-report= --cov-fail-under=0 tests/execution/labels
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --cov --cov-report= --cov-fail-under=0 tests/execution/labels \
+		tests/execution/trades/test_positions.py
 	$(BIN)/python -m pytest -n 2 --cov --cov-append --cov-report=term
 
 check: lint types imports test

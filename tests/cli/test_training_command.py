@@ -130,6 +130,12 @@ def test_the_verdict_names_the_log_loss_to_beat() -> None:
     assert verdict(poor, {}) == verdict(poor, BASELINES)
 
 
+def test_the_verdict_tells_the_calibration_where_it_was_measured() -> None:
+    measured = {**TEST_METRICS, "calibration_error_prior_corrected": 0.0214, "brier_prior_corrected": 0.6531}
+    assert verdict(measured).endswith("off by 0.021 on average (calibration error); Brier score 0.653.")
+    assert "calibration" not in verdict(TEST_METRICS)
+
+
 def test_a_failed_training_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     """Its sentence on stderr as it was written; with --json the operation, which holds the error."""
     assert main(opening(FakeClient(end=OperationStatus.FAILED)), TRAIN) == 1

@@ -195,7 +195,7 @@ def verdict(metrics: Mapping[str, Any], baselines: Mapping[str, Any] | None = No
         said += f"worse than {rival}"
     else:
         said += f"not distinguishable from {rival}"
-    return f"{said}. {_log_loss_verdict(metrics, judges)}"
+    return f"{said}. {_log_loss_verdict(metrics, judges)}{_calibration(metrics)}"
 
 
 def _log_loss_verdict(metrics: Mapping[str, Any], judges: Mapping[str, Any]) -> str:
@@ -203,6 +203,13 @@ def _log_loss_verdict(metrics: Mapping[str, Any], judges: Mapping[str, Any]) -> 
     ours, (name, best) = metrics[key], min(judges.items(), key=lambda item: item[1][key])
     beaten = "lower than every baseline's; the next is" if ours < best[key] else "not lower than the best baseline's:"
     return f"Its log loss {ours:.3f} is {beaten} {JUDGES.get(name, name)}, {best[key]:.3f}."
+
+
+def _calibration(metrics: Mapping[str, Any]) -> str:
+    error, brier = (metrics.get(f"{name}_prior_corrected") for name in ("calibration_error", "brier"))
+    if error is None or brier is None:
+        return ""
+    return f" Its probabilities are off by {error:.3f} on average (calibration error); Brier score {brier:.3f}."
 
 
 def _regression_verdict(metrics: Mapping[str, Any], judges: Mapping[str, Any]) -> str:
