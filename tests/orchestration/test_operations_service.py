@@ -231,7 +231,7 @@ async def test_hammering_thread(store, request_for):
 async def test_report_after_the_loop_has_gone(operations, request_for, monkeypatch):
     """A thread that outlives the loop can report without harm."""
     await running(operations, request_for)
-    run = operations._live["a"]
+    run = operations._states.live["a"]
     closed = asyncio.new_event_loop()
     closed.close()
     monkeypatch.setattr(run, "_loop", closed)

@@ -1,6 +1,6 @@
 """The life of operations: created, started, watched, cancelled, ended; the store keeps it, readers follow it."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,13 +9,13 @@ from ktrdr.contracts.operations import (
     Operation,
     OperationPage,
     OperationStatus,
-    OperationSummary,
     Progress,
 )
 from ktrdr.contracts.training import CancellationToken, TrainingRequest, TrainingResult
-from ktrdr.errors import Conflict, OperationNotFound, StorageFailed
+from ktrdr.errors import Conflict, StorageFailed
 from ktrdr.logs import get_logger
 from ktrdr.orchestration.live_run import STARTED, LiveRun
+from ktrdr.orchestration.newest_states import NewestStates
 from ktrdr.orchestration.operation_store import OperationStore
 from ktrdr.orchestration.watchers import Watchers
 
@@ -38,16 +38,16 @@ class OperationsService:
         store_every: float = 1.0,
         show_every: float = 0.1,
         look_every: float = 0.5,
+        hold_reads: float = 0.5,
     ) -> None:
         """Seconds: progress reaches the store once in `store_every`, a watcher once in `show_every`, and a watcher
-        looks for what other processes did once in `look_every`."""
+        looks for what other processes did once in `look_every`; what was read is taken as true for `hold_reads`."""
         self._store = store
         self._clock = clock
         self._store_every = store_every
         self._show_every = show_every
         self._look_every = look_every
-        self._live: dict[str, LiveRun] = {}
-        self._unrecorded: dict[str, Operation] = {}
+        self._states = NewestStates(store, hold=hold_reads)
         self._watchers = Watchers()
 
     async def create(
@@ -80,6 +80,8 @@ class OperationsService:
         )
         await self._store.insert(operation, idempotency_key=idempotency_key, request_digest=request_digest)
         _log.info("operation created", operation_id=operation.operation_id, mode=mode, reason=reason)
+        operation = await self._states.placed(operation)
+        self._tell(operation.operation_id, operation)
         return operation
 
     async def place(self, operation: Operation, mode: str, host: str | None, reason: str) -> Operation | None:
@@ -94,7 +96,7 @@ class OperationsService:
         )
         if placed is not None:
             _log.info("operation placed", operation_id=placed.operation_id, mode=mode, host=host, reason=reason)
-            self._watchers.tell(placed.operation_id)
+            self._tell(placed.operation_id)
         return placed
 
     async def has_session(self, operation_id: str) -> bool:
@@ -113,14 +115,14 @@ class OperationsService:
         if operation is None:
             await self._explain(operation_id, attempt, "running")
             return None
-        self._live[operation_id] = LiveRun(
+        self._states.live[operation_id] = LiveRun(
             operation,
             cancellation,
             self._store,
             changed=lambda: self._watchers.tell(operation_id),
             store_every=self._store_every,
         )
-        self._watchers.tell(operation_id)
+        self._tell(operation_id)
         return operation
 
     def report_progress(self, operation_id: str, attempt: int, progress: Progress) -> bool:
@@ -128,7 +130,7 @@ class OperationsService:
 
         Costs a few assignments: nothing is written and nobody is waited for.
         """
-        run = self._live.get(operation_id)
+        run = self._states.live.get(operation_id)
         if run is None or run.operation.attempt != attempt:
             return False
         run.put(progress)
@@ -149,7 +151,7 @@ class OperationsService:
     async def requeue(self, operation_id: str, attempt: int) -> Operation | None:
         """running → queued: this process gives the run back, and the attempt is not used up. A cancel that came
         before ends it instead."""
-        run = self._live.pop(operation_id, None)
+        run = self._states.live.pop(operation_id, None)
         values: dict[str, Any] = {}
         if run is not None:
             await run.stop()
@@ -161,24 +163,25 @@ class OperationsService:
             status=OperationStatus.QUEUED,
             **values,
         )
-        self._watchers.tell(operation_id)
+        self._tell(operation_id)
         return operation or await self.cancelled(operation_id, attempt)
 
     async def retry(self, operation_id: str, *, from_start: bool = False) -> Operation:
         """failed or cancelled → queued, in this process, as the next attempt."""
-        found = await self._stored(operation_id)
+        found = await self._states.stored(operation_id)
         request = found.request.model_copy(update={"from_start": from_start})
         operation = await self._store.retry(operation_id, request)
         if operation is None:
             raise Conflict(f"operation {operation_id} is {found.status}: only failed or cancelled ones can be retried")
-        self._unrecorded.pop(operation_id, None)
+        self._states.unrecorded.pop(operation_id, None)
         _log.info("operation queued again", operation_id=operation_id, attempt=operation.attempt)
-        self._watchers.tell(operation_id)
+        operation = await self._states.placed(operation)
+        self._tell(operation_id, operation)
         return operation
 
     async def request_cancel(self, operation_id: str) -> Operation:
         """queued → cancelled, running → cancelling; asked again it answers the same. After another end: Conflict."""
-        run = self._live.get(operation_id)
+        run = self._states.live.get(operation_id)
         if run is not None:
             run.cancellation.cancel()  # first: not a batch more while the store is told
         operation = await self._store.change(
@@ -194,30 +197,18 @@ class OperationsService:
         if run is not None and not operation.status.ended:
             run.note(operation)
         _log.info("cancel requested", operation_id=operation_id, status=operation.status.value)
-        self._watchers.tell(operation_id)
+        self._tell(operation_id, operation)
         return operation
 
     async def get(self, operation_id: str) -> Operation:
         """The operation now. One that runs in this process is told from memory: its readers wait for no disk."""
-        run = self._live.get(operation_id)
-        if run is not None:
-            return run.view
-        operation = await self._stored(operation_id)
-        if operation.status is OperationStatus.QUEUED:
-            position = (await self._store.queue_positions()).get(operation_id)
-            return operation.model_copy(update={"queue_position": position})
-        return self._newest(operation)
+        return await self._states.get(operation_id)
 
     async def page(
         self, statuses: Collection[OperationStatus] = (), *, limit: int = 50, offset: int = 0
     ) -> OperationPage:
         """Operations in any of these states (none given: all), newest first."""
-        rows = await self._store.page(statuses, limit=limit, offset=offset)
-        queued = any(row.status is OperationStatus.QUEUED for row in rows)
-        positions = await self._store.queue_positions() if queued else {}
-        newest = [self._newest_summary(row, positions) for row in rows]
-        total = await self._store.count(statuses)
-        return OperationPage(items=newest, total=total, limit=limit, offset=offset)
+        return await self._states.page(statuses, limit=limit, offset=offset)
 
     async def next_queued(self, mode: str, passing_over: Collection[str] = ()) -> Operation | None:
         """Which of this process's queued operations of that mode is to run next, but for those."""
@@ -255,34 +246,17 @@ class OperationsService:
 
     async def aclose(self) -> None:
         """Stop following the runs of this process; the store stays open."""
-        for run in [*self._live.values()]:
+        for run in [*self._states.live.values()]:
             await run.stop()
-        self._live.clear()
+        self._states.live.clear()
 
     async def _now(self, operation_id: str) -> Operation:
-        return self._unrecorded.get(operation_id) or await self.get(operation_id)
+        return self._states.unrecorded.get(operation_id) or await self.get(operation_id)
 
-    async def _stored(self, operation_id: str) -> Operation:
-        operation = await self._store.get(operation_id)
-        if operation is None:
-            raise OperationNotFound(f"there is no operation {operation_id}: list the operations to see their ids")
-        return operation
-
-    def _newest(self, operation: Operation) -> Operation:
-        unrecorded = self._unrecorded.get(operation.operation_id)
-        if unrecorded is not None and unrecorded.attempt == operation.attempt and not operation.status.ended:
-            return unrecorded
-        run = self._live.get(operation.operation_id)
-        return operation if run is None else run.over(operation)
-
-    def _newest_summary(self, row: OperationSummary, positions: Mapping[str, int]) -> OperationSummary:
-        run, ended = self._live.get(row.operation_id), self._unrecorded.get(row.operation_id)
-        if ended is not None and ended.attempt == row.attempt and not row.status.ended:
-            return ended.summary()
-        if run is not None and run.operation.attempt == row.attempt and not row.status.ended:
-            return row.model_copy(update={"progress": run.latest})
-        position = positions.get(row.operation_id)
-        return row.model_copy(update={"queue_position": position}) if position else row
+    def _tell(self, operation_id: str, operation: Operation | None = None) -> None:
+        """This process has changed it: whoever asks or follows is to know; `operation` is how it is told from now."""
+        self._states.changed(operation)
+        self._watchers.tell(operation_id)
 
     async def _end(
         self,
@@ -292,7 +266,7 @@ class OperationsService:
         allowed: Collection[OperationStatus],
         **values: Any,
     ) -> Operation | None:
-        run = self._live.get(operation_id)
+        run = self._states.live.get(operation_id)
         if run is not None and run.operation.attempt == attempt:
             await run.stop()
             values["progress"] = _whole(run.latest) if status is OperationStatus.COMPLETED else run.latest
@@ -301,29 +275,30 @@ class OperationsService:
         values |= {"status": status, "ended_at": self._clock()}
         try:
             operation = await self._store.change(operation_id, allowed=allowed, attempt=attempt, **values)
+            self._states.changed(operation)
         except StorageFailed as error:
             _log.error("the end of the operation cannot be stored", status=status.value, error=str(error))
             before = await self.get(operation_id)
             if before.attempt != attempt or before.status not in allowed:
                 raise
-            operation = self._unrecorded[operation_id] = _not_stored(before, error, values)
+            operation = self._states.unrecorded[operation_id] = _not_stored(before, error, values)
         finally:
             if run is not None:
-                self._live.pop(operation_id, None)
+                self._states.live.pop(operation_id, None)
             self._watchers.tell(operation_id, ended=True)
         if operation is None:
             await self._explain(operation_id, attempt, status.value)
         return operation
 
     async def _cancelled_before(self, operation_id: str) -> Operation:
-        operation = await self._stored(operation_id)
+        operation = await self._states.stored(operation_id)
         if operation.status in (OperationStatus.CANCELLING, OperationStatus.CANCELLED):
             return operation
         raise Conflict(f"operation {operation_id} is {operation.status} and cannot be cancelled any more")
 
     async def _explain(self, operation_id: str, attempt: int, wanted: str) -> None:
         """Say why nothing was changed: quietly for a stale attempt, else by the error."""
-        operation = await self._stored(operation_id)
+        operation = await self._states.stored(operation_id)
         if operation.attempt == attempt:
             raise Conflict(f"operation {operation_id} is {operation.status} and cannot become {wanted}")
         _log.warning("a stale attempt changed nothing", operation_id=operation_id, attempt=attempt, wanted=wanted)
