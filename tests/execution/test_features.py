@@ -1,7 +1,6 @@
 """Features of several timeframes: the last bar closed by a row's close, never an open one, never a stale one."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support import HOUR, ROOT, random_bars
@@ -98,10 +97,3 @@ def test_history_counts_the_bars_of_the_timeframe_that_has_fewest() -> None:
     assert matrix.history.tolist() == last_closed(hourly, slow).tolist()
     assert np.isnan(matrix.values[:3, 1]).all()  # before the first bar of four hours has closed
     np.testing.assert_array_equal(matrix.defined, np.isfinite(matrix.values).all(axis=1))
-
-
-@pytest.mark.parametrize(("reference", "output"), [("macd", "line"), ("macd.signal", "signal")])
-def test_a_bare_id_is_the_first_output(reference: str, output: str) -> None:
-    bars = random_bars(1, 80)
-    engine = IndicatorEngine({"macd": Macd()})
-    np.testing.assert_array_equal(engine.compute(bars, [reference])[reference], Macd().compute(bars)[output])

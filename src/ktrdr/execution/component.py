@@ -67,6 +67,11 @@ class Section(BaseModel):
         return schema
 
     @classmethod
+    def tagged(cls, tag: Any) -> type["Section"]:
+        """The class behind a tag of this one: itself, unless it stands for many."""
+        return cls
+
+    @classmethod
     def known_keys(cls) -> list[str]:
         """Every key a file may use here, in the order of the fields."""
         return [key for name in cls.model_fields for key in cls.spellings(name)]

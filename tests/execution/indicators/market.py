@@ -3,14 +3,16 @@
 import numpy as np
 from tests.support import changed, random_bars
 
-from ktrdr.execution.data.bars import Bars
+from ktrdr.execution.data.bars import PRICES, Bars
 
 
 def traded_bars(seed: int, count: int) -> Bars:
-    """A random walk with random volumes, some of them 0."""
+    """A random walk of prices around a half (where an arc sine is defined), with random volumes, some of them 0."""
     generator = np.random.default_rng(seed + 1000)
     volume = generator.gamma(0.7, 1000.0, count) * (generator.random(count) > 0.1)
-    return changed(random_bars(seed, count), slice(None), volume=volume)
+    bars = random_bars(seed, count)
+    prices = {name: getattr(bars, name) / 200.0 for name in PRICES}
+    return changed(bars, slice(None), volume=volume, **prices)
 
 
 def then_still(bars: Bars, start: int) -> Bars:

@@ -10,7 +10,11 @@ from ktrdr.execution.component import also, refusal
 from ktrdr.execution.indicators.base import PERCENT, PRICE, Array, Bars1, OfOneSeries, Period, ratio
 
 Average = Annotated[
-    Literal["sma", "ema"], BeforeValidator(lambda name: name.lower() if isinstance(name, str) else name)
+    Literal["sma", "ema"],
+    BeforeValidator(
+        lambda name: name.lower() if isinstance(name, str) else name,
+        json_schema_input_type=Literal["sma", "ema", "SMA", "EMA"],
+    ),
 ]
 
 

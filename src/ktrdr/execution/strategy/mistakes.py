@@ -31,6 +31,9 @@ _EXPECTED = {
     "too_short": "at least one entry",
 }
 
+MANY = 60
+"""More choices than a message lists."""
+
 
 def problems_of(error: ValidationError, document: Mapping[str, Any]) -> list[Problem]:
     """Every mistake, in the order of the lines; of very many the first, and how many more there are."""
@@ -112,6 +115,8 @@ def _shown(given: Any) -> str:
 def _nearest(word: str, choices: Sequence[str], what: str = "known here:") -> str:
     close = difflib.get_close_matches(word.lower(), choices, n=1, cutoff=0.6)
     listed = f"{what} {', '.join(choices)}" if choices else "remove it"
+    if len(choices) > MANY:
+        listed = f"there are {len(choices)} names; docs/indicators.md lists them"
     return f"did you mean {close[0]}? {listed}" if close else listed
 
 
@@ -129,7 +134,7 @@ def _inside(kind: Any, part: int | str) -> list[Any]:
     models = _models(kind)
     tagged = [model for model in models if part in _tags(model)]
     if tagged and len(models) >= 1 and not any(part in model.model_fields for model in models):
-        return list(tagged)
+        return [model.tagged(part) for model in tagged]
     fields = [
         model.model_fields[name].annotation
         for model in models
