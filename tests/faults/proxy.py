@@ -108,7 +108,7 @@ class Proxy:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             head = (await reader.readuntil(b"\r\n\r\n"))[:-4]
             lengths = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
             length = int(lengths[0].partition(b":")[2]) if lengths else 0

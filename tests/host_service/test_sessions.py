@@ -394,7 +394,7 @@ async def test_a_suspended_host_stops_where_it_stands(opened, root, slow):
     await slow.beginning()
     await sessions.suspend()
     assert TrainingSession.read(root / "op_1").state.status is S.INTERRUPTED
-    with pytest.raises(NotPlaced, match="it is stopping"):
+    with pytest.raises(NotPlaced, match="it starts or stops"):
         await sessions.start(start("op_2"))
     slow.hold.set()
     again = await opened(slow)

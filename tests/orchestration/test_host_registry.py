@@ -67,6 +67,15 @@ async def test_reports(store):
     assert {report.host.name for report in seen} == {"a", "b", "c"}
 
 
+async def test_a_host_of_another_version_is_of_no_use(store):
+    """It would train for hours, and its result might be refused."""
+    for version, of_use in (("1", True), (None, True), ("2", False)):
+        registry = HostRegistry(store.database, Checker(), configured=[entry("a")], version=version)
+        (report,) = await registry.reports()
+        assert (report.health == HEALTH, report.error is None) == (of_use, of_use)
+    assert report.error == "it runs KTRDR 1, and this is 2: install the same on both"
+
+
 async def test_what_is_known_is_not_asked_again(store):
     """Within its time, by one or by many; `fresh` and `forget` ask anew."""
     checker = Checker()

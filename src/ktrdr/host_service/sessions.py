@@ -60,7 +60,9 @@ class Sessions:
 
     @property
     def free_slots(self) -> int:
-        """How many trainings could start now."""
+        """How many trainings could start now; none while this host starts or stops."""
+        if not self._open:
+            return 0
         return self.slots - sum(session.state.status.active for session in self._sessions.values())
 
     async def open(self) -> None:
@@ -90,8 +92,8 @@ class Sessions:
         if session is not None and not self._begins_again(session, wanted, later=later):
             session.adopt(wanted)
             return session.state
-        if not self._open or self.free_slots < 1:
-            busy = f"its {self.slots} slots are taken" if self._open else "it is stopping"
+        if self.free_slots < 1:
+            busy = f"its {self.slots} slots are taken" if self._open else "it starts or stops"
             raise NotPlaced(f"this host takes no training now, {busy}: try another one, or later")
         self.forget()
         if session is None:

@@ -31,15 +31,18 @@ class HostRegistry:
         checker: HostChecker,
         *,
         configured: Sequence[HostEntry] = (),
+        version: str | None = None,
         timeout: float = 2.0,
         remember: float = 5.0,
         on_check: Callable[[HostReport], object] = lambda _: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """A check waits `timeout` seconds, what it found holds for `remember` seconds; `on_check` hears of each."""
+        """A check waits `timeout` seconds, what it found holds for `remember` seconds; `on_check` hears of each. A host
+        of another `version` than this program's is of no use: what it trains might not be what is expected here."""
         self._database = database
         self._checker = checker
         self._configured = {host.name: host for host in configured}
+        self._version = version
         self._timeout = timeout
         self._remember = remember
         self._on_check = on_check
@@ -120,6 +123,9 @@ class HostRegistry:
         try:
             async with asyncio.timeout(self._timeout):
                 health = await self._checker.health(host)
+            if self._version not in (None, health.version):
+                error = f"it runs KTRDR {health.version}, and this is {self._version}: install the same on both"
+                health = None
         except TimeoutError:
             error = f"no answer within {self._timeout:g} s"
         except KtrdrError as failure:

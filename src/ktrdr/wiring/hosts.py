@@ -22,6 +22,8 @@ async def open_hosts(
     settings: "Settings", store: "OperationStore", stack: AsyncExitStack, metrics: "Metrics | None"
 ) -> "tuple[HostRegistry, HostSessionManager, ResultDesk]":
     """The host services: which there are, who follows their trainings, and where their results arrive."""
+    from importlib.metadata import version
+
     from ktrdr.execution.runners.host import HostSessionManager
     from ktrdr.execution.runners.host_link import HostLinks
     from ktrdr.execution.runners.host_session import Patience
@@ -35,6 +37,7 @@ async def open_hosts(
         store.database,
         links,
         configured=_configured_hosts(settings),
+        version=version("ktrdr"),
         timeout=settings.host_timeout_seconds,
         remember=settings.host_check_seconds,
         on_check=metrics.checked if metrics else lambda _: None,
