@@ -1,10 +1,17 @@
-"""Runs the benchmarks named (trainer, pipeline, startup, service, transfer), or all: `python -m benchmarks trainer`."""
+"""Runs the benchmarks named, or all: `python -m benchmarks trainer`."""
 
 import sys
 
-from benchmarks import pipeline, service, startup, trainer, transfer
+from benchmarks import null_test, pipeline, service, startup, trainer, transfer
 
-MODULES = {"trainer": trainer, "pipeline": pipeline, "startup": startup, "service": service, "transfer": transfer}
+MODULES = {
+    "trainer": trainer,
+    "pipeline": pipeline,
+    "startup": startup,
+    "service": service,
+    "transfer": transfer,
+    "null_test": null_test,
+}
 
 for name in sys.argv[1:] or MODULES:
     MODULES[name].main()

@@ -17,6 +17,7 @@ from ktrdr.contracts.hosts import HostEntry
 from ktrdr.contracts.leaks import CheckLeaks
 from ktrdr.contracts.operations import Operation, OperationStatus
 from ktrdr.contracts.strategies import StrategyOverrides
+from ktrdr.contracts.training import StartTraining
 from ktrdr.errors import Conflict, DataNotFound, InvalidName, InvalidRequest, NotFound, Unavailable
 from ktrdr.web.server import Address, uvicorn_config
 from tests.cli.fake_client import FakeClient
@@ -119,6 +120,17 @@ async def test_a_websocket_over_a_real_connection_says_every_state(url: str, fak
             assert json.loads(await socket.receive_text())["operation_id"] == "op_0"
             assert not fake.left.is_set()
         assert await asyncio.to_thread(fake.left.wait, 10)
+
+
+async def test_a_null_test_arrives_as_one(fake: FakeClient, url: str) -> None:
+    """With its walks, and under its key; a training beside it stays one."""
+    overrides = StrategyOverrides(null_test=7, symbols=["EURUSD"])
+    wanted = StartTraining(type="null_test", strategy_name="momentum", overrides=overrides, idempotency_key="k")
+    training = StartTraining(strategy_name="momentum")
+    async with HttpClient(url) as client:
+        assert (await client.start_training(wanted)).type == "null_test"
+        assert (await client.start_training(training)).type == "training"
+    assert fake.wanted == [wanted, training]
 
 
 async def test_names_that_would_lead_elsewhere_are_not_sent(url: str) -> None:

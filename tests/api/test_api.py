@@ -53,6 +53,18 @@ def test_a_start_is_accepted_and_told_where_to_follow(api: TestClient, client: F
     assert (wanted.overrides.seed, wanted.overrides.symbols) == (7, ["EURUSD"])
 
 
+def test_a_null_test_is_started_like_a_training(api: TestClient, client: FakeClient) -> None:
+    """202 with the operation; 19 walks unless the body says how many."""
+    for body, walks in (({}, 19), ({"null_test": 99, "seed": 3}, 99)):
+        answer = api.post(f"{API}/trainings/null-tests", json={"strategy_name": "momentum", **body})
+        assert answer.status_code == 202
+        assert answer.headers["Location"] == f"{API}/operations/op_1"
+        assert answer.json()["operation"]["type"] == "null_test"
+        assert (client.wanted[-1].type, client.wanted[-1].overrides.null_test) == ("null_test", walks)
+    assert api.post(f"{API}/trainings/start", json={"strategy_name": "momentum", "null_test": 5}).status_code == 202
+    assert (client.wanted[-1].type, client.wanted[-1].overrides.null_test) == ("training", 5)
+
+
 MISTAKES: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("POST", "/trainings/start", {"json": {"strategy_name": "nowhere"}}, 404, "strategy_not_found"),
     ("POST", "/trainings/start", {"json": {}}, 422, "invalid_request"),
@@ -63,6 +75,8 @@ MISTAKES: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("POST", "/trainings/start", {"json": {"strategy_name": "m" * 201}}, 422, "invalid_request"),
     ("POST", "/trainings/start", {"content": b"{"}, 422, "invalid_request"),
     ("POST", "/trainings/start", {"content": b"[" * 100_000}, 422, "invalid_request"),
+    ("POST", "/trainings/null-tests", {"json": {"strategy_name": "nowhere"}}, 404, "strategy_not_found"),
+    ("POST", "/trainings/null-tests", {"json": {"strategy_name": "a", "null_test": 0}}, 422, "invalid_request"),
     ("POST", "/strategies/validate", {"json": {"text": "x", "source": "wrong.yaml"}}, 422, "invalid_strategy"),
     ("POST", "/strategies/nowhere/leakcheck", {"json": {}}, 404, "strategy_not_found"),
     ("POST", "/strategies/momentum/leakcheck", {"json": {"cuts": 0}}, 422, "invalid_request"),

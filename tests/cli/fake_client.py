@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.cli.sample_result import BASELINES, TEST_METRICS, training_result
+from tests.cli.sample_result import BASELINES, NULL_TEST, TEST_METRICS, training_result
 
 from ktrdr.client import Client
 from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesDetails, SeriesInfo
@@ -95,7 +95,7 @@ class FakeClient:
     async def start_training(self, wanted: StartTraining) -> Operation:
         self._know(wanted)
         self.wanted.append(wanted)
-        self._operations["op_1"] = running()
+        self._operations["op_1"] = running().model_copy(update={"type": wanted.type})
         return self._operations["op_1"]
 
     async def watch(self, operation_id: str) -> AsyncIterator[Operation]:
@@ -108,6 +108,9 @@ class FakeClient:
         ended: dict[str, Any] = {"status": self._end}
         if self._end is OperationStatus.COMPLETED:
             ended["result"] = training_result()
+            if self._operations[operation_id].type == "null_test":
+                metrics = {**TEST_METRICS, "null_test": NULL_TEST}
+                ended["result"] = training_result(model_path=None, test_metrics=metrics)
         if self._end is OperationStatus.FAILED:
             ended["error"] = {"code": "training_failed", "message": "the loss is [not] a number: lower learning_rate"}
         yield self._change(operation_id, **ended)

@@ -48,6 +48,41 @@ TEST_METRICS: dict[str, Any] = {
     "baselines": BASELINES,
     "trades": TRADES,
 }
+NULL_TEST: dict[str, Any] = {
+    "walks": 19,
+    "drawn_anew": 1,
+    "without_trades": 2,
+    "scores": {
+        "net_sharpe": {
+            "value": None,
+            "null_mean": -0.1,
+            "null_sd": 0.9,
+            "null_low": -1.5,
+            "null_high": 1.25,
+            "excess": None,
+            "p": None,
+        },
+        "balanced_accuracy": {
+            "value": 0.701,
+            "null_mean": 0.695,
+            "null_sd": 0.0125,
+            "null_low": 0.67,
+            "null_high": 0.73,
+            "excess": 0.006,
+            "p": 0.35,
+        },
+        "accuracy": {
+            "value": 0.72,
+            "null_mean": 0.71,
+            "null_sd": 0.01,
+            "null_low": 0.69,
+            "null_high": 0.73,
+            "excess": 0.01,
+        },
+    },
+    "conclusions": ["The balanced accuracy is [no] sign of an edge."],
+    "each": [{"number": 1, "seed": 5, "balanced_accuracy": 0.7, "accuracy": 0.7, "net_sharpe": 0.1}],
+}
 _PART = {"rows": 900, "effective_rows": 128.0, "start": "2017-11-06T09:00:00Z", "end": "2017-12-29T09:00:00Z"}
 
 

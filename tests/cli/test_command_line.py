@@ -14,6 +14,7 @@ from ktrdr.cli.app import app, main
 
 COMMANDS: dict[str, list[str]] = {
     "models train": ["momentum"],
+    "models nulltest": ["momentum"],
     "models list": [],
     "models show": [MODEL],
     "models test": [MODEL],
@@ -89,6 +90,7 @@ def test_text_fits_80_columns_and_keeps_brackets(
 
 FAILING: list[tuple[list[str], str, str]] = [
     (["models", "train", "nowhere"], "strategy_not_found", "there is no strategy nowhere"),
+    (["models", "nulltest", "nowhere"], "strategy_not_found", "there is no strategy nowhere"),
     (["models", "show", "other"], "model_not_found", "there is no model other"),
     (["models", "test", "other"], "model_not_found", "there is no model other"),
     (["models", "predict", "other"], "model_not_found", "there is no model other"),

@@ -126,6 +126,7 @@ def copy(home: Path, tmp_path: Path) -> Path:
 
 COMMANDS = [
     ("models", "train"),
+    ("models", "nulltest"),
     ("models", "list"),
     ("models", "show"),
     ("models", "test"),
@@ -134,6 +135,7 @@ COMMANDS = [
     ("strategies", "list"),
     ("strategies", "show"),
     ("strategies", "validate"),
+    ("strategies", "leakcheck"),
     ("data", "import"),
     ("data", "list"),
     ("data", "show"),
@@ -157,9 +159,11 @@ def test_help_has_an_example_and_json(ktrdr: Ktrdr, command: tuple[str, str]) ->
         ("models", "test", "eurusd_momentum"),
         ("models", "predict", "eurusd_momentum", "--last", "3"),
         ("models", "train", "quick", "--dry-run"),
+        ("models", "nulltest", "quick", "--walks", "1"),
         ("strategies", "list"),
         ("strategies", "show", "quick"),
         ("strategies", "validate", "quick"),
+        ("strategies", "leakcheck", "quick", "--cuts", "2"),
         ("data", "list"),
         ("data", "show", "EURUSD", "1h"),
         ("data", "check"),
@@ -206,6 +210,22 @@ def test_a_training_as_json_is_the_whole_operation(ktrdr: Ktrdr) -> None:
     assert operation["request"]["strategy"]["training_data"]["start_date"].startswith("2017-02-01")
     assert Path(operation["result"]["model_path"]).is_dir()
     assert operation["result"]["data_summary"]["test_evaluations"] >= 1
+
+
+def test_a_null_test_is_an_operation_that_keeps_no_model(ktrdr: Ktrdr, home: Path) -> None:
+    before = sorted(path.name for path in (home / "models" / "eurusd_momentum").iterdir())
+    done = ktrdr("models", "nulltest", "quick", "--walks", "2", "--seed", "5", "--json")
+    assert done.code == 0
+    operation = done.json()
+    assert (operation["type"], operation["status"]) == ("null_test", "completed")
+    assert operation["result"]["model_path"] is None
+    null = operation["result"]["test_metrics"]["null_test"]
+    assert [walk["number"] for walk in null["each"]] == [1, 2]
+    assert {"net_sharpe", "balanced_accuracy"} <= set(null["scores"])
+    assert sorted(path.name for path in (home / "models" / "eurusd_momentum").iterdir()) == before
+    assert not list((home / ".ktrdr").rglob(f"*{operation['operation_id']}*notes*"))
+    told = ktrdr("operations", "list").out
+    assert "null test" in told
 
 
 def test_a_dry_run_does_nothing(ktrdr: Ktrdr, home: Path) -> None:

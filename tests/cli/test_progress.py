@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from ktrdr.cli.progress import TrainingProgress, time_left
+from ktrdr.cli.progress import TrainingProgress, numbers, time_left
 from ktrdr.contracts.operations import Operation, OperationStatus, Progress
 from ktrdr.contracts.training import Phase, TrainingRequest
 
@@ -77,6 +77,13 @@ def test_a_terminal_shows_where_it_waits_and_for_what() -> None:
             assert progress._live is not None
             progress._live.refresh()
             assert said in text.getvalue()
+
+
+def test_walks_of_a_null_test_are_counted() -> None:
+    """Before their epochs, and where there are none yet."""
+    assert numbers(at(Phase.EVALUATION, walk=3, walks=19)) == "walk 3/19"
+    told = numbers(at(Phase.EVALUATION, walk=3, walks=19, epoch=2, epochs=10, train_loss=1.0))
+    assert told == "walk 3/19 epoch 2/10 loss 1.000"
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (99, "99 s"), (720, "12 min"), (12_600, "3.5 h")])

@@ -91,6 +91,29 @@ def test_fraction_and_eta():
     assert 0.98 < heard[-1].fraction < 1
 
 
+def test_walks_are_as_long_as_the_training_before_them():
+    """With three walks the training is a quarter of the whole, and each walk another; the pace tells the rest."""
+    report, clock, heard = coordinator(interval=0)
+
+    def tell(phase, **details):
+        report(phase, "m", walks=3, **details)
+        return heard[-1].fraction
+
+    assert tell(Phase.TRAINING, epoch=0, epochs=4) < 0.05
+    clock.now += 10
+    assert 0.2 < tell(Phase.TRAINING, epoch=4, epochs=4) < 0.25
+    assert 20 < heard[-1].eta_seconds < 40
+    assert 0.2 < tell(Phase.EVALUATION) <= 0.25
+    assert tell(Phase.EVALUATION, walk=1) == 0.25
+    clock.now += 10
+    assert tell(Phase.EVALUATION, walk=2, epoch=2, epochs=4) == 0.625
+    assert heard[-1].eta_seconds == 12.0
+    assert tell(Phase.EVALUATION, walk=3, epoch=4, epochs=4) == 1.0
+    assert tell(Phase.RESULT_AGGREGATION) == 1.0
+    fractions = [news.fraction for news in heard]
+    assert fractions == sorted(fractions)
+
+
 def test_a_consumer_in_trouble(monkeypatch):
     """A consumer that raises is complained of once and harms neither the others nor the training."""
     lines, heard = [], []

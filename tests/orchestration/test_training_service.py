@@ -93,6 +93,23 @@ async def test_a_training(service_with, operations):
     assert {each.phase for each in news} == set(Phase)
 
 
+async def test_a_null_test(service_with, operations, fakes):
+    """An operation of its own type, run locally; its walks reach the strategy as an override."""
+    wanted = StartTraining(type="null_test", strategy_name="demo", overrides=StrategyOverrides(null_test=19))
+    service = service_with(FakeExecutor())
+    started = await service.start_training(wanted)
+    assert started.operation_id.startswith("null-")
+    assert (started.type, started.request.type, started.execution_mode) == ("null_test", "null_test", "local")
+    assert started.request.requested_mode == "local"
+    assert fakes.strategies.asked[-1][-1].null_test == 19
+    assert (await final(operations, started)).status is OperationStatus.COMPLETED
+    assert (await operations.page()).items[0].type == "null_test"
+    with pytest.raises(ModeUnavailable, match="runs locally"):
+        await service.start_training(wanted.model_copy(update={"execution_mode": "host"}))
+    with pytest.raises(InvalidRequest, match="on how many walks"):
+        StartTraining(type="null_test", strategy_name="demo")
+
+
 async def test_a_result_without_its_test_range(service_with, operations, request_for):
     """A look that cannot be counted is no reason to lose a model."""
 

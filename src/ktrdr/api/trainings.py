@@ -8,7 +8,7 @@ from pydantic import Field
 from ktrdr.api.shared import ADMIN, READ, TRAIN, Body, Instant, Names, Service
 from ktrdr.contracts.operations import Operation
 from ktrdr.contracts.strategies import StrategyOverrides
-from ktrdr.contracts.training import StartTraining, TrainingConfig, TrainingPlan
+from ktrdr.contracts.training import OperationType, StartTraining, TrainingConfig, TrainingPlan
 from ktrdr.errors import Conflict
 from ktrdr.texts import LONGEST_STRATEGY
 from ktrdr.web.problems import answers
@@ -26,6 +26,11 @@ _AS_ASKED = {
 }
 
 
+IdempotencyKey = Annotated[
+    str | None, Header(min_length=1, max_length=255, description="the same key again starts nothing again")
+]
+
+
 class TrainingStart(Body):
     """Which strategy to train, by name or as the text of its file, and what to change of it for this training."""
 
@@ -37,15 +42,17 @@ class TrainingStart(Body):
     start_date: Instant | None = Field(default=None, examples=["2017-01-01T00:00:00Z"])
     end_date: Instant | None = Field(default=None, examples=["2018-01-01T00:00:00Z"])
     seed: int | None = Field(default=None, ge=0, lt=2**63, examples=[42])
+    null_test: int | None = Field(default=None, ge=1, le=10_000, description="walks to judge the model beside")
     execution_mode: str | None = Field(default=None, max_length=20, examples=["auto"])
     require_gpu: bool = False
     queue_if_unavailable: bool = Field(default=False, description="wait for a GPU instead of being refused")
     detailed_analytics: bool = Field(default=False, description="add a table of every epoch to the model's folder")
     priority: int = Field(default=0, ge=-100, le=100, description="higher runs first")
 
-    def wanted(self, idempotency_key: str | None = None) -> StartTraining:
+    def wanted(self, idempotency_key: str | None = None, type: OperationType = "training") -> StartTraining:
         """As the service takes it."""
         return StartTraining(
+            type=type,
             strategy_name=self.strategy_name,
             strategy_text=self.strategy,
             overrides=StrategyOverrides.model_validate(self.model_dump(include=set(StrategyOverrides.model_fields))),
@@ -54,8 +61,14 @@ class TrainingStart(Body):
         )
 
 
+class NullTestStart(TrainingStart):
+    """Which strategy to train on walks without direction, as a training would be."""
+
+    null_test: int = Field(default=19, ge=1, le=10_000, description="how many walks; 99 for a claim")
+
+
 class Started(Body):
-    """A training that is stored and will run."""
+    """A training or a null test that is stored and will run."""
 
     operation_id: str
     execution_mode: str = Field(examples=["local"])
@@ -74,15 +87,21 @@ class Performance(Body):
 
 @router.post("/start", status_code=202, responses=answers(404, 409), dependencies=[TRAIN])
 async def start_training(
-    body: TrainingStart,
-    client: Service,
-    response: Response,
-    idempotency_key: Annotated[
-        str | None, Header(min_length=1, max_length=255, description="the same key again starts nothing again")
-    ] = None,
+    body: TrainingStart, client: Service, response: Response, idempotency_key: IdempotencyKey = None
 ) -> Started:
     """Start a training. It is stored before this answers; `Location` says where to follow it."""
-    operation = await client.start_training(body.wanted(idempotency_key))
+    return _started(await client.start_training(body.wanted(idempotency_key)), response)
+
+
+@router.post("/null-tests", status_code=202, responses=answers(404, 409), dependencies=[TRAIN])
+async def start_null_test(
+    body: NullTestStart, client: Service, response: Response, idempotency_key: IdempotencyKey = None
+) -> Started:
+    """Train a strategy on its bars and on walks without direction, to see what its test is worth; keeps no model."""
+    return _started(await client.start_training(body.wanted(idempotency_key, "null_test")), response)
+
+
+def _started(operation: Operation, response: Response) -> Started:
     response.headers["Location"] = f"/api/v1/operations/{operation.operation_id}"
     return Started(
         operation_id=operation.operation_id,

@@ -1,4 +1,4 @@
-"""`ktrdr models`: train, list, show, delete, test and predict."""
+"""`ktrdr models`: train, list, show, delete, test, nulltest and predict."""
 
 import csv
 from datetime import timedelta
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ktrdr.cli.null_test import nulltest
 from ktrdr.cli.options import EndDate, Json, StartDate, Symbols, Timeframes, listed
 from ktrdr.cli.running import confirmed, interactive, place, run, usage
 from ktrdr.cli.training import follow, show_plan, wanted_training
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from ktrdr.client import Client
     from ktrdr.contracts.models import ModelDetails, ModelRecord, Prediction
 
-app = typer.Typer(help="Models: train, list, show, test, predict, delete.", no_args_is_help=True)
+app = typer.Typer(help="Models: train, list, show, test, null test, predict, delete.", no_args_is_help=True)
+app.command("nulltest", epilog="Example:  ktrdr models nulltest eurusd_momentum --walks 99")(nulltest)
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="STRATEGY/SYMBOL_TIMEFRAME_vN, or less where it is clear.")]
 ModelsDir = Annotated[Path | None, typer.Option("--models-dir", help="Folder of the models (default: models/).")]
@@ -216,6 +218,7 @@ def delete_model(
 
 
 def _show_model(details: "ModelDetails") -> None:
+    from ktrdr.cli.null_report import show_null_test
     from ktrdr.cli.output import console, facts, minute, show_notices
     from ktrdr.cli.summary import (
         confusion,
@@ -258,6 +261,8 @@ def _show_model(details: "ModelDetails") -> None:
     )
     screen.print(metrics_table(test, "Test, beside the baselines"))
     show_verdict(screen, test)
+    if "null_test" in test:
+        show_null_test(screen, test["null_test"])
     if "confusion_matrix" in test:
         screen.print(confusion(test))
     screen.print(most_important(features["importance"], count=len(features["names"])))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ktrdr.client import Client
     from ktrdr.contracts.operations import Operation
 
-app = typer.Typer(help="Trainings under way and ended: list, show, watch, cancel, retry, logs.", no_args_is_help=True)
+app = typer.Typer(help="Trainings and null tests: list, show, watch, cancel, retry, logs.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The operation's id, of `ktrdr operations list`.")]
 State = StrEnum("State", ["QUEUED", "RUNNING", "CANCELLING", "COMPLETED", "FAILED", "CANCELLED"])
@@ -45,7 +45,8 @@ def list_operations(
         for one in page.items:
             state = f"{one.status}, place {one.queue_position}" if one.queue_position else one.status.value
             done = f"{one.progress.fraction:.0%}" if one.progress else ""
-            rows.add_row(one.operation_id, one.strategy_name, state, done, minute(one.started_at or "")[5:])
+            name = one.strategy_name if one.type == "training" else f"{one.strategy_name}, {one.type.replace('_', ' ')}"
+            rows.add_row(one.operation_id, name, state, done, minute(one.started_at or "")[5:])
         console().print(rows)
         if page.total > offset + len(page.items):
             console().print(f"{len(page.items)} of {page.total:,}: --offset {offset + limit} shows the next ones.")
@@ -151,6 +152,7 @@ def _facts(operation: "Operation") -> object:
     at = f"{progress.fraction:.0%}, {progress.message}" if progress and not operation.status.ended else None
     return facts(
         ("operation", operation.operation_id),
+        ("type", operation.type.replace("_", " ")),
         ("strategy", operation.strategy_name),
         ("state", f"{operation.status}{place}"),
         ("at", at),

@@ -100,11 +100,12 @@ class TrainingProgress:
 
 
 def numbers(operation: "Operation") -> str:
-    """Epoch, losses and accuracy of the newest epoch, as far as they are known."""
+    """Walk of a null test, epoch, losses and accuracy of the newest epoch, as far as they are known."""
     details = operation.progress.details if operation.progress else {}
+    parts = [f"walk {details['walk']}/{details.get('walks', '?')}"] if "walk" in details else []
     if "epoch" not in details:
-        return ""
-    parts = [f"epoch {details['epoch']}/{details.get('epochs', '?')}"]
+        return " ".join(parts)
+    parts.append(f"epoch {details['epoch']}/{details.get('epochs', '?')}")
     for name, label in (("train_loss", "loss"), ("val_loss", "val"), ("val_accuracy", "acc")):
         if isinstance(details.get(name), float):
             parts.append(f"{label} {details[name]:.3f}")

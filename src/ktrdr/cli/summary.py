@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ktrdr.cli.null_report import show_null_test
 from ktrdr.cli.output import day, facts, minute, number, percent, prose, show_notices, table
 from ktrdr.cli.running import HERE, Place
 from ktrdr.cli.trades import show_trades, trades_by_symbol
@@ -63,6 +64,9 @@ def show_training(screen: Console, result: "TrainingResult", where: Place = HERE
     screen.print(metrics_table(result.test_metrics, "Test, beside the baselines"))
     show_verdict(screen, result.test_metrics)
     screen.print()
+    if "null_test" in result.test_metrics:
+        show_null_test(screen, result.test_metrics["null_test"])
+        screen.print()
     if "confusion_matrix" in result.test_metrics:
         screen.print(confusion(result.test_metrics))
         screen.print()

@@ -1,4 +1,4 @@
-"""Following a training from the command line: start it, show its progress, cancel it on Ctrl-C, sum it up."""
+"""Following a training or a null test from the command line: start it, show it, cancel it on Ctrl-C, sum it up."""
 
 import os
 import signal
@@ -149,6 +149,7 @@ def _cancelled_by_ctrl_c(client: "Client", operation_id: str, shown: "TrainingPr
 
 
 def _end(operation: "Operation", where: Place, *, as_json: bool) -> int:
+    from ktrdr.cli.null_report import show_null_operation
     from ktrdr.cli.output import console, error_console, print_json
     from ktrdr.cli.summary import show_training
     from ktrdr.contracts.operations import OperationStatus
@@ -157,9 +158,13 @@ def _end(operation: "Operation", where: Place, *, as_json: bool) -> int:
     if as_json:
         print_json(operation)
     elif operation.status is OperationStatus.COMPLETED and operation.result is not None:
+        if operation.type == "null_test":
+            show_null_operation(console(), operation.strategy_name, operation.result)
+            return DONE
         show_training(console(), operation.result, where, reason=operation.execution_reason)
     elif operation.status is OperationStatus.CANCELLED:
-        error_console().print(f"The training was cancelled; nothing was saved (operation {operation.operation_id}).")
+        what = operation.type.replace("_", " ")
+        error_console().print(f"The {what} was cancelled; nothing was saved (operation {operation.operation_id}).")
     else:
         message = (operation.error or {}).get("message", "the training failed")
         error_console().print(f"Error: {message}", markup=False, soft_wrap=True)

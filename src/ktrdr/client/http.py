@@ -61,7 +61,8 @@ class HttpClient:
     async def start_training(self, wanted: StartTraining) -> Operation:
         key = wanted.idempotency_key
         headers = {"Idempotency-Key": key} if key else {}
-        started = await self._ask("POST", "/trainings/start", json=_start(wanted), headers=headers)
+        path = "/trainings/start" if wanted.type == "training" else "/trainings/null-tests"
+        started = await self._ask("POST", path, json=_start(wanted), headers=headers)
         return _read(Operation, started["operation"])
 
     async def training_config(self) -> TrainingConfig:
@@ -136,7 +137,7 @@ class HttpClient:
         return _read(StrategyDetails, answer)
 
     async def check_leaks(self, wanted: CheckLeaks) -> LeakReport:
-        body: dict[str, Any] = {"cuts": wanted.cuts, **wanted.overrides.model_dump(mode="json")}
+        body: dict[str, Any] = {"cuts": wanted.cuts, **wanted.overrides.model_dump(mode="json", exclude={"null_test"})}
         path = "/strategies/leakcheck"
         if wanted.strategy_name is not None:
             path = f"/strategies/{_part('strategy', wanted.strategy_name)}/leakcheck"
@@ -254,7 +255,7 @@ class HttpClient:
 
 def _start(wanted: StartTraining) -> dict[str, Any]:
     """The body of a start, as the API takes it."""
-    body = wanted.model_dump(mode="json", exclude={"overrides", "strategy_text", "idempotency_key"})
+    body = wanted.model_dump(mode="json", exclude={"type", "overrides", "strategy_text", "idempotency_key"})
     return {**body, "strategy": wanted.strategy_text, **wanted.overrides.model_dump(mode="json")}
 
 

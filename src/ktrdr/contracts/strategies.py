@@ -10,13 +10,14 @@ from ktrdr.contracts.values import Value
 
 
 class StrategyOverrides(Value):
-    """What a caller may change of a strategy for one training."""
+    """What a caller may change of a strategy for one training. `null_test` counts walks."""
 
     symbols: list[str] | None = None
     timeframes: list[str] | None = None
     start_date: datetime | None = None
     end_date: datetime | None = None
     seed: int | None = None
+    null_test: int | None = Field(default=None, ge=1, le=10_000)
 
 
 class StrategySummary(Value):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
@@ -55,6 +55,9 @@ _HEADINGS = {
 }
 
 
+OperationType = Literal["training", "null_test"]
+
+
 class StartTraining(Value):
     """What a caller asks for: a strategy's name, or its text.
 
@@ -63,9 +66,11 @@ class StartTraining(Value):
 
     `source` is what messages call a strategy given as text. No `execution_mode`: the system's default decides. A
     training that requires a GPU waits for one with `queue_if_unavailable`; else it is refused when there is none.
-    `detailed_analytics` adds a table of every epoch's gradients and classes to the model.
+    `detailed_analytics` adds a table of every epoch's gradients and classes to the model. A null test,
+    whose `overrides` say on how many walks, trains and judges and keeps no model.
     """
 
+    type: OperationType = "training"
     strategy_name: str | None = None
     strategy_text: str | None = None
     source: str = "strategy"
@@ -83,17 +88,24 @@ class StartTraining(Value):
             raise InvalidRequest("give either a strategy's name or its text")
         return self
 
+    @model_validator(mode="after")
+    def _walks_of_a_null_test(self) -> Self:
+        if self.type == "null_test" and self.overrides.null_test is None:
+            raise InvalidRequest("a null test wants to know on how many walks: null_test: 19")
+        return self
+
 
 class TrainingRequest(Value):
     """One training, complete: whoever runs it needs nothing else but bars.
 
     `strategy` is the strategy as resolved: defaults filled in, overrides of symbols, timeframes, dates and seed
     applied. Dates are UTC and half open, [start, end). `requested_mode` is what the caller asked for, `execution_mode`
-    and `host` are where it was placed. `from_start` wants no checkpoint of an earlier attempt. `trace_parent` is the
-    span that asked for it (W3C).
+    and `host` are where it was placed. A null test trains and judges, and keeps no model. `from_start` wants no
+    checkpoint of an earlier attempt. `trace_parent` is the span that asked for it (W3C).
     """
 
     operation_id: str
+    type: OperationType = "training"
     strategy_name: str
     strategy: dict[str, Any]
     requested_mode: str | None = None

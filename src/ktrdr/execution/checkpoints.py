@@ -6,6 +6,7 @@ A file is the sha256 of what follows, and then tensors and plain values as torch
 
 import hashlib
 import io
+import json
 import pickle
 import re
 import time
@@ -69,18 +70,7 @@ class CheckpointFolder:
 
     def save(self, operation_id: str, checkpoint: Checkpoint) -> None:
         """Replace the operation's checkpoint. Raises StorageFailed; then the one before is still there."""
-        place, beside = self._places(operation_id)
-        content = _encoded(checkpoint)
-        with storage_failures("write a checkpoint", self._root):
-            make_folder(self._root)
-            try:
-                write_synced(beside, content)
-                beside.replace(place)
-            except OSError:
-                with suppress(OSError):
-                    beside.unlink()
-                raise
-            fsync_folder(self._root)
+        self._write(self._places(operation_id), _encoded(checkpoint))
 
     def load(self, operation_id: str) -> Checkpoint | None:
         """The operation's checkpoint, its tensors on the CPU; None without one, and for one that cannot be read."""
@@ -94,20 +84,48 @@ class CheckpointFolder:
             _log.warning("the checkpoint cannot be read and is ignored", file=str(place), reason=reason)
             return None
 
+    def note(self, operation_id: str, value: Mapping[str, Any]) -> None:
+        """Replace what is noted beside the operation's checkpoint: plain values. Raises StorageFailed."""
+        self._write(self._notes(operation_id), json.dumps(value).encode())
+
+    def notes(self, operation_id: str) -> dict[str, Any] | None:
+        """What is noted there; None without it, and for what cannot be read."""
+        try:
+            found = json.loads(self._notes(operation_id)[0].read_bytes())
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
     def discard(self, operation_id: str) -> None:
-        """Remove the operation's checkpoint and whatever a killed writer left. Raises StorageFailed."""
+        """Remove the operation's checkpoint and notes, and whatever a killed writer left. Raises StorageFailed."""
         with storage_failures("remove a checkpoint", self._root):
-            for path in self._places(operation_id):
+            for path in (*self._places(operation_id), *self._notes(operation_id)):
                 path.unlink(missing_ok=True)
 
-    def _places(self, operation_id: str) -> tuple[Path, Path]:
+    def _write(self, places: tuple[Path, Path], content: bytes) -> None:
+        place, beside = places
+        with storage_failures("write a checkpoint", self._root):
+            make_folder(self._root)
+            try:
+                write_synced(beside, content)
+                beside.replace(place)
+            except OSError:
+                with suppress(OSError):
+                    beside.unlink()
+                raise
+            fsync_folder(self._root)
+
+    def _notes(self, operation_id: str) -> tuple[Path, Path]:
+        return self._places(operation_id, "notes.json")
+
+    def _places(self, operation_id: str, kind: str = "pt") -> tuple[Path, Path]:
         """The operation's file and the hidden one beside it in which it is written."""
         if not _OPERATION.fullmatch(operation_id):
             raise InvalidName(
                 f"the operation id {operation_id!r} cannot become a file: "
                 "use letters, digits, _, - and . (at most 100, no dot first, no two dots in a row)"
             )
-        return self._root / f"{operation_id}.pt", self._root / f".{operation_id}.pt.writing"
+        return self._root / f"{operation_id}.{kind}", self._root / f".{operation_id}.{kind}.writing"
 
 
 class Checkpoints:

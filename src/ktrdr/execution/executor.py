@@ -3,7 +3,9 @@
 It knows its hardware and nothing of its environment: it is handed bars, a sink for the model, and two callables.
 """
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -23,6 +25,9 @@ from ktrdr.execution.leaks.check import LeakCheck
 from ktrdr.execution.market import BarSource, Market, load_market
 from ktrdr.execution.model_trainer import ModelTrainer
 from ktrdr.execution.models.predictor import Predictor
+from ktrdr.execution.nulls.kept import KeptWalks
+from ktrdr.execution.nulls.null_test import NullTest
+from ktrdr.execution.nulls.source import Nowhere
 from ktrdr.execution.reporting import Report, model_artifact, provenance, training_result
 from ktrdr.execution.rows import rows_of
 from ktrdr.execution.seeds import torch_generator
@@ -60,8 +65,11 @@ class TrainingExecutor:
     def execute(
         self, request: TrainingRequest, progress: ProgressCallback, is_cancelled: IsCancelled
     ) -> TrainingResult:
-        """Train, judge and save one model. Raises a KtrdrError, TrainingCancelled among them; then nothing is saved."""
+        """Train, judge and save one model; that of a null test is not saved. Raises a KtrdrError, TrainingCancelled
+        among them; then nothing is saved."""
         strategy = restore_strategy(request.strategy)
+        if strategy.training.null_test:
+            progress = partial(progress, walks=strategy.training.null_test)
         _log.info("training on", device=str(self._device), hardware=device_name(self._device))
         with torch_settings(threads=self._threads or 1, device=self._device):
             return self._twelve_steps(request, strategy, Steps(progress, is_cancelled))
@@ -122,15 +130,17 @@ class TrainingExecutor:
             tested = decided_from(market.bases, split.test_from)
             evaluation = with_trades(judged, model, strategy, market.bases, matrices, tested)
             test_loss = trainer.loss(model, test)
+            null = self._null_test(request, strategy, market, threads, evaluation.metrics, step)
 
         with step(Phase.FEATURE_IMPORTANCE):
             importance = permutation_importance(model, validation, columns, judge, training.seed, step.is_cancelled)
 
         with step(Phase.PERSISTENCE):
             trained = trained_model(model, strategy, market, split, judge, evaluation)
-            found = (market, labels, leaks, split, dropped, history, evaluation, test_loss, importance)
+            found = (market, labels, leaks, split, dropped, history, evaluation, test_loss, null, importance)
             report = Report(request, strategy, *found, model, threads, step.seconds)
-            model_path = self._sink.save(model_artifact(report, trained))
+            sink = self._sink if request.type == "training" else Nowhere()
+            model_path = sink.save(model_artifact(report, trained)) or None
             if checkpoints is not None:
                 checkpoints.discard()
 
@@ -147,6 +157,27 @@ class TrainingExecutor:
         model.rescaler.load_state_dict(dataset.rescaler.state_dict())
         model.to(self._device).use_generator(torch_generator(seed, "dropout", self._device))
         return model
+
+    def _null_test(
+        self,
+        request: TrainingRequest,
+        strategy: Strategy,
+        market: Market,
+        threads: int,
+        metrics: Mapping[str, Any],
+        step: Steps,
+    ) -> dict[str, Any] | None:
+        """The metrics beside those of walks, when the strategy asks for it."""
+        if not strategy.training.null_test:
+            return None
+        made_with = provenance(strategy, market, self._device, threads)
+
+        def train(bars: BarSource, walk: Strategy, steps: Steps) -> Mapping[str, Any]:
+            executor = TrainingExecutor(bars, Nowhere(), device=self._device.type, threads=self._threads)
+            return executor._twelve_steps(request, walk, steps).test_metrics
+
+        kept = KeptWalks(self._checkpoints, request.operation_id, made_with)
+        return NullTest(self._data, strategy, train, kept).run(metrics, step.tell, step.is_cancelled)
 
     def _checkpoints_of(
         self, request: TrainingRequest, strategy: Strategy, market: Market, threads: int

@@ -46,6 +46,7 @@ class Report:
     history: TrainingHistory
     evaluation: Evaluation
     test_loss: float
+    null_test: dict[str, Any] | None
     importance: dict[str, Any]
     model: Predictor
     threads: int
@@ -66,8 +67,9 @@ class Report:
 
     @property
     def test_metrics(self) -> dict[str, Any]:
-        """The evaluation's, with the loss that training minimised."""
-        return {**self.evaluation.metrics, "loss": self.test_loss}
+        """The evaluation's, with the loss that training minimised, beside those of walks where it was asked for."""
+        null = {} if self.null_test is None else {"null_test": self.null_test}
+        return {**self.evaluation.metrics, "loss": self.test_loss, **null}
 
     @property
     def documents(self) -> dict[str, dict[str, Any]]:
@@ -111,7 +113,7 @@ def tables_of(training_metrics: Mapping[str, Any]) -> dict[str, bytes]:
     return {} if table is None else {TABLE: table}
 
 
-def training_result(report: Report, model_path: str) -> TrainingResult:
+def training_result(report: Report, model_path: str | None) -> TrainingResult:
     """The result of the whole operation."""
     return TrainingResult(
         model_path=model_path,

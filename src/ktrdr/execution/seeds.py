@@ -12,6 +12,12 @@ def _state(seed: int, use: str) -> int:
     return int(sequence.generate_state(1, dtype=np.uint64)[0] >> 1)
 
 
+def walk_seed(seed: int, number: int) -> int:
+    """The seed of one walk of a null test, for its signs and for the training on it."""
+    sequence = np.random.SeedSequence([seed, USES.index("walk"), number])
+    return int(sequence.generate_state(1, dtype=np.uint64)[0] >> 1)
+
+
 def torch_generator(seed: int, use: str, device: torch.device | str = "cpu") -> torch.Generator:
     """A torch generator for one use."""
     return torch.Generator(device=device).manual_seed(_state(seed, use))

@@ -12,18 +12,20 @@ _log = get_logger("executor")
 
 
 class Steps:
-    """Called with a phase, it is the context in which that step runs; `seconds` has the time of each."""
+    """Called with a phase, it is the context in which that step runs; `seconds` has the time of each. The steps of a
+    `quiet` one are logged at DEBUG."""
 
-    def __init__(self, progress: ProgressCallback, is_cancelled: IsCancelled) -> None:
+    def __init__(self, progress: ProgressCallback, is_cancelled: IsCancelled, *, quiet: bool = False) -> None:
         self._progress = progress
         self.is_cancelled = is_cancelled
+        self._say = _log.debug if quiet else _log.info
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def __call__(self, phase: Phase) -> Iterator[None]:
         if phase is not Phase.RESULT_AGGREGATION and self.is_cancelled():  # by then the model is saved
             raise TrainingCancelled(f"the training was cancelled before step {phase.number}, {phase.heading.lower()}")
-        _log.info(f"Step {phase.number}/{len(Phase)}: {phase.heading}")
+        self._say(f"Step {phase.number}/{len(Phase)}: {phase.heading}")
         self._progress(phase, phase.heading)
         begun = time.perf_counter()
         yield

@@ -67,6 +67,7 @@ class OperationsService:
         """
         operation = Operation(
             operation_id=request.operation_id,
+            type=request.type,
             strategy_name=request.strategy_name,
             status=OperationStatus.QUEUED,
             attempt=request.attempt,

@@ -74,12 +74,12 @@ class ProgressCoordinator:
             self._training_began = now
         self._phase = phase
         done = _share_done(phase, details)
-        self._fraction = min(1.0, max(self._fraction, _BEFORE[phase] + _SHARES[phase] * done))
+        self._fraction = min(1.0, max(self._fraction, _share_of_all(phase, done, details)))
         progress = Progress(
             phase=phase,
             message=message,
             fraction=self._fraction,
-            eta_seconds=self._seconds_left(phase, done, now),
+            eta_seconds=self._seconds_left(phase, done, now, alone="walks" not in details),
             details=details,
         )
         for number, consumer in enumerate(self._consumers):
@@ -88,13 +88,12 @@ class ProgressCoordinator:
             except Exception as error:  # noqa: BLE001 - one consumer's trouble is not the others'
                 self._complain(number, error)
 
-    def _seconds_left(self, phase: Phase, done: float, now: float) -> float | None:
-        """Training tells its own pace, and so that of the whole; before its first epoch nothing is known."""
-        if phase.number < Phase.TRAINING.number:
+    def _seconds_left(self, phase: Phase, done: float, now: float, *, alone: bool) -> float | None:
+        """Training tells its own pace, and so that of the whole; before its first epoch nothing is known. With walks
+        behind it (not `alone`) the pace so far is that of the whole."""
+        if phase.number < Phase.TRAINING.number or (phase is Phase.TRAINING and done <= 0):
             return None
-        if phase is Phase.TRAINING:
-            if done <= 0:
-                return None
+        if phase is Phase.TRAINING and alone:
             training = (now - self._training_began) / done
             after = 1.0 - _BEFORE[phase] - _SHARES[phase]
             return training * (1.0 - done) + training * after / _SHARES[phase]
@@ -108,6 +107,17 @@ class ProgressCoordinator:
             _log.warning("progress was dropped", consumer=number, error=repr(error))
         except Exception:  # noqa: BLE001 - a log that cannot be written must not end a training
             return
+
+
+def _share_of_all(phase: Phase, done: float, details: Mapping[str, Any]) -> float:
+    """How much of the whole operation is done: of a training and of the `walks` that follow its evaluation, each as
+    long as the training. The `walk` under way tells its epochs."""
+    own, walks, walk = _BEFORE[phase] + _SHARES[phase] * done, details.get("walks"), details.get("walk")
+    if not isinstance(walks, int) or walks < 1:
+        return own
+    if phase is Phase.EVALUATION and isinstance(walk, int):
+        return (walk + _share_done(Phase.TRAINING, details)) / (1 + walks)
+    return (own + (walks if phase.number > Phase.EVALUATION.number else 0)) / (1 + walks)
 
 
 def _share_done(phase: Phase, details: Mapping[str, Any]) -> float:

@@ -21,6 +21,8 @@ from ktrdr.orchestration.operations_service import OperationsService
 from ktrdr.orchestration.training_planner import TrainingPlanner
 from ktrdr.orchestration.training_queue import TrainingQueue
 
+_KINDS = {"training": "train", "null_test": "null"}
+"""How ids of operations begin."""
 _log = get_logger("training")
 
 
@@ -55,8 +57,8 @@ class TrainingService:
         return plan
 
     async def start_training(self, wanted: StartTraining) -> Operation:
-        """Queue the training; the operation is in the store when this returns. A key that was used before for the
-        same request gets the operation of then.
+        """Queue the training, or the null test; the operation is in the store when this returns. A key that was used
+        before for the same request gets the operation of then.
 
         Raises InvalidStrategy, StrategyNotFound, DataNotFound, InvalidRequest, ModeUnavailable, StorageFailed;
         then there is no operation.
@@ -64,11 +66,13 @@ class TrainingService:
         key, digest = wanted.idempotency_key, _digest(wanted)
         if key is not None and (before := await self._started_before(key, digest)):
             return before
+        wanted = _placeable(wanted)
         plan, strategy = await self._planner.plan(wanted)
         if plan.execution_mode not in self._queue.runners:
             raise ModeUnavailable(f"nothing here runs trainings in mode {plan.execution_mode}: use --mode local")
         request = TrainingRequest(
-            operation_id=new_operation_id("train", self._clock(), uuid4()),
+            operation_id=new_operation_id(_KINDS[wanted.type], self._clock(), uuid4()),
+            type=wanted.type,
             strategy_name=strategy.name,
             strategy=strategy.resolved,
             requested_mode=wanted.execution_mode,
@@ -131,6 +135,15 @@ class TrainingService:
                 "use a new key for a new request"
             )
         return operation
+
+
+def _placeable(wanted: StartTraining) -> StartTraining:
+    """A null test runs where the service does: on a host it would leave nothing to bring home."""
+    if wanted.type == "training":
+        return wanted
+    if wanted.execution_mode not in (None, "auto", "local"):
+        raise ModeUnavailable(f"a null test runs locally, not in mode {wanted.execution_mode}: leave the mode out")
+    return wanted.model_copy(update={"execution_mode": "local"})
 
 
 def _digest(wanted: StartTraining) -> str:

@@ -125,6 +125,7 @@ class Training(Section):
     ] = None
     gradient_clip: Positive | None = 1.0
     seed: Annotated[Int, Field(ge=0, lt=2**63)] = 42
+    null_test: Annotated[Int, Field(ge=0, le=10_000)] | None = None
     method: str | None = None
 
     @model_validator(mode="before")

@@ -131,5 +131,5 @@ def _changed(document: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     for key in ("start_date", "end_date"):
         if key in changes:
             data[key] = changes[key]
-    training = {**document["training"], **({"seed": changes["seed"]} if "seed" in changes else {})}
+    training = {**document["training"], **{key: changes[key] for key in ("seed", "null_test") if key in changes}}
     return {**document, "training_data": data, "training": training}
