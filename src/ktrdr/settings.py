@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="address that `ktrdr serve` binds")
     port: int = Field(default=8000, ge=0, le=65535, description="port that `ktrdr serve` binds")
-    tls_cert: Path | None = Field(default=None, description="certificate (PEM) that `ktrdr serve` shows")
+    tls_cert: Path | None = Field(default=None, description="certificate (PEM) that this server or host shows")
     tls_key: Path | None = Field(default=None, description="its private key (PEM)")
     require_keys: Literal["auto", "always", "never"] = Field(
         default="auto", description="API keys: auto wants them unless the server binds a loopback address"
@@ -62,7 +62,9 @@ class Settings(BaseSettings):
     )
     server: str | None = Field(default=None, description="URL of the server that commands talk to (default: none)")
     api_key: SecretStr | None = Field(default=None, description="API key that commands send to the server")
-    ca_file: Path | None = Field(default=None, description="certificates (PEM) that commands trust the server by")
+    ca_file: Path | None = Field(
+        default=None, description="certificates (PEM) by which commands, servers and hosts trust each other"
+    )
     hosts: list[dict[str, Any]] = Field(
         default_factory=list,
         description='host services to train on, as JSON: `[{"name": "gpu1", "url": "https://gpu1:8100",'
