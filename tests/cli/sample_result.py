@@ -111,7 +111,9 @@ def training_result(**changes: Any) -> TrainingResult:
             "purged": {"train": 70, "validation": 67},
             "labels": {
                 "source": "triple_barrier",
-                "look_ahead_bars": {"median": 9.0},
+                "look_ahead_bars": {"median": 9.0, "p99": 48.0, "max": 50},
+                "duration_bars": {"BUY": {"runs": 80, "median": 11.0, "p99": 40.0, "max": 61}},
+                "ambiguous": 3,
                 "random_walk_classes": {"BUY": 0.5, "SELL": 0.5},
             },
             "memberships": {"1h_rsi_low": {"fires": 0.0002, "mean": 0.0001, "highest": 0.4}},

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ktrdr.cli.labelled import label_lines
 from ktrdr.cli.null_report import show_null_test
 from ktrdr.cli.output import day, facts, minute, number, percent, prose, show_notices, table
 from ktrdr.cli.running import HERE, Place
@@ -103,16 +104,13 @@ def show_verdict(screen: Console, metrics: Mapping[str, Any], baselines: Mapping
 def trained_on(result: "TrainingResult", reason: str = "") -> Table:
     """What was trained on what, as names and values."""
     data, model, use = result.data_summary, result.model_info, result.resource_usage
-    metrics, labels = result.training_metrics, dict(data.get("labels", {}))
-    ahead, odds = labels.get("look_ahead_bars") or {}, labels.get("random_walk_classes") or {}
+    metrics = result.training_metrics
     stopped = ", stopped early" if metrics.get("stopped_early") else ""
-    chance = ", ".join(f"{name} {share:.0%}" for name, share in odds.items())
     parts = [(f"  {name}", part_line(part)) for name, part in data.get("parts", {}).items()]
     return facts(
         ("trained on", f"{', '.join(data.get('symbols', []))}, {', '.join(data.get('timeframes', []))}"),
         ("bars", f"{sum(data.get('bars', {}).values()):,}, {day(data.get('start'))} to {day(data.get('end'))}"),
-        ("labels", f"{labels.get('source', '–')}, looking ahead {number(ahead.get('median'), 0)} bars (median)"),
-        ("", f"a walk without direction or time limit gives {chance}" if chance else None),
+        *label_lines(data.get("labels", {})),
         ("rows", f"{data.get('rows', 0):,}"),
         *parts,
         ("", "worth: the rows without overlapping labels that they amount to" if parts else None),

@@ -22,6 +22,7 @@ from ktrdr.execution.device import device_name, peak_memory
 from ktrdr.execution.epochs import TrainingHistory
 from ktrdr.execution.features.coverage import Coverage, coverage_of
 from ktrdr.execution.judge import Evaluation
+from ktrdr.execution.label_report import label_report
 from ktrdr.execution.labels.base import Labels
 from ktrdr.execution.leaks.findings import Findings
 from ktrdr.execution.market import Market
@@ -157,7 +158,7 @@ def model_info(report: Report) -> dict[str, Any]:
 
 def data_summary(report: Report) -> dict[str, Any]:
     """From which bars to which rows: what was used, dropped and purged, and what a reader should know."""
-    split, strategy = report.split, report.strategy
+    split, strategy, labeler = report.split, report.strategy, report.strategy.training.labels
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
     return {
         "symbols": list(strategy.symbols),
@@ -168,14 +169,17 @@ def data_summary(report: Report) -> dict[str, Any]:
         "bars": report.market.counts(),
         "resampled": report.market.resampled(),
         "rows": sum(len(rows) for rows in parts.values()),
-        "parts": {name: _part(rows, strategy.training.labels.classes) for name, rows in parts.items()},
+        "parts": {name: _part(rows, labeler.classes) for name, rows in parts.items()},
         "validation_from": _iso(split.validation_from),
         "test_from": _iso(split.test_from),
         "test_range": [_iso(int(split.test.time.min())), _iso(int(split.test.decision.max()))],
         "dropped": dict(report.dropped),
         "purged": dict(split.purged),
         "embargo_bars": dict(split.embargo),
-        "labels": {**strategy.training.labels.model_dump(mode="json", exclude_none=True), **_labels(report)},
+        "labels": {
+            **labeler.model_dump(mode="json", exclude_none=True),
+            **label_report(labeler, report.labels, report.market.bases, strategy.training_data, split),
+        },
         "leak_check": report.leaks.summary(),
         "memberships": report.coverage.memberships,
         "fuzzy_sets": report.coverage.fuzzy_sets,
@@ -251,23 +255,6 @@ def _part(rows: Rows, classes: Sequence[str]) -> dict[str, Any]:
         "end": _iso(int(rows.time.max())),
         "classes": dict(zip(classes, counts, strict=True)),
         "effective_rows": float(rows.uniqueness().sum()),
-    }
-
-
-def _labels(report: Report) -> dict[str, Any]:
-    """What the labels came to: how far they look ahead in bars, counts of oddities, and what chance would give."""
-    ahead = np.concatenate(
-        [rows.known_at - rows.bar for rows in (report.split.train, report.split.validation, report.split.test)]
-    )
-    counts: dict[str, int] = {}
-    for labels in report.labels:
-        for name, count in labels.counts.items():
-            counts[name] = counts.get(name, 0) + count
-    look_ahead = {"median": float(np.median(ahead)), "p99": float(np.quantile(ahead, 0.99)), "max": int(ahead.max())}
-    return {
-        "look_ahead_bars": look_ahead,
-        **counts,
-        "random_walk_classes": report.strategy.training.labels.expectation() or None,
     }
 
 
