@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ktrdr.cli.cross_validation import show_cross_validation
 from ktrdr.cli.labelled import label_lines
 from ktrdr.cli.null_report import show_null_test
 from ktrdr.cli.output import day, facts, minute, number, percent, prose, show_notices, table
@@ -76,6 +77,7 @@ def show_training(screen: Console, result: "TrainingResult", where: Place = HERE
             if rows is not None:
                 screen.print(rows)
                 screen.print()
+    show_cross_validation(screen, result.test_metrics)
     screen.print(most_important(result.feature_importance))
     screen.print()
     count = result.data_summary.get("test_evaluations")

@@ -13,18 +13,20 @@ from ktrdr.contracts.models import ModelSink
 from ktrdr.contracts.training import IsCancelled, Phase, ProgressCallback, TrainingRequest, TrainingResult
 from ktrdr.execution.artifact import trained_model
 from ktrdr.execution.checkpoints import CheckpointFolder, Checkpoints
-from ktrdr.execution.dataset import Dataset, build_dataset
+from ktrdr.execution.cross_validation import with_folds
+from ktrdr.execution.dataset import build_dataset
 from ktrdr.execution.device import choose_device, device_name, threads_for, torch_settings
 from ktrdr.execution.epochs import Epoch
 from ktrdr.execution.evaluation import fit_judge
 from ktrdr.execution.features.builder import FeatureBuilder
+from ktrdr.execution.folds import folds_of, require_enough_folds
 from ktrdr.execution.fuzzy.engine import FuzzyEngine
 from ktrdr.execution.importance import permutation_importance
 from ktrdr.execution.indicators.engine import IndicatorEngine
 from ktrdr.execution.leaks.check import LeakCheck
 from ktrdr.execution.market import BarSource, Market, load_market
 from ktrdr.execution.model_trainer import ModelTrainer
-from ktrdr.execution.models.predictor import Predictor
+from ktrdr.execution.models.creation import create_model
 from ktrdr.execution.nulls.kept import KeptWalks
 from ktrdr.execution.nulls.null_test import NullTest
 from ktrdr.execution.nulls.source import Nowhere
@@ -101,34 +103,36 @@ class TrainingExecutor:
             split = split_rows(rows, market.bases, strategy.training_data, training.data_split)
             require_enough(split, labeler.classes)
             dataset = build_dataset(split, columns, training, strategy.model.window)
+            folds = folds_of(rows, market.bases, strategy, features.reach(market.bases[0].timeframe))
+            require_enough_folds(folds, labeler.classes)
             _log.debug("rows", total=len(rows), dropped=dropped, purged=split.purged, embargo=split.embargo)
 
         with step(Phase.MODEL_CREATION):
-            model = self._create(strategy, dataset)
+            model = create_model(strategy, dataset, self._device)
             threads = threads_for(model.parameter_count, self._threads)
             torch.set_num_threads(threads)
             _log.debug("model", parameters=model.parameter_count, threads=threads)
 
         with step(Phase.TRAINING):
             train, validation, test = (part.to(self._device) for part in dataset.parts)
-            shuffle = torch_generator(training.seed, "shuffle")
-            tell = partial(_tell, step, training.epochs)
             checkpoints = self._checkpoints_of(request, strategy, market, threads)
             history = trainer.train(
                 model,
                 train,
                 validation,
-                shuffle=shuffle,
-                on_epoch=tell,
+                shuffle=torch_generator(training.seed, "shuffle"),
+                on_epoch=partial(_tell, step, training.epochs),
                 is_cancelled=step.is_cancelled,
                 checkpoints=checkpoints,
             )
 
         with step(Phase.EVALUATION):
             judge = fit_judge(dataset, labels, training)
-            judged = judge.evaluate(model, split.test, labels)
-            tested = decided_from(market.bases, split.test_from)
-            evaluation = with_trades(judged, model, strategy, market.bases, matrices, tested)
+            evaluation = judge.evaluate(model, split.test, labels)
+            evaluation = with_trades(
+                evaluation, model, strategy, market.bases, matrices, decided_from(market.bases, split.test_from)
+            )
+            evaluation = with_folds(evaluation, folds, strategy, market.bases, matrices, labels, self._device, step)
             test_loss = trainer.loss(model, test)
             null = self._null_test(request, strategy, market, threads, evaluation.metrics, step)
 
@@ -146,17 +150,6 @@ class TrainingExecutor:
 
         with step(Phase.RESULT_AGGREGATION):
             return training_result(report, model_path)
-
-    def _create(self, strategy: Strategy, dataset: Dataset) -> Predictor:
-        """A fresh model on the device, with the scales that were fitted on the training rows."""
-        seed = strategy.training.seed
-        model = strategy.model.build(
-            len(strategy.feature_names), len(strategy.training.labels.classes), torch_generator(seed, "weights")
-        )
-        model.normaliser.load_state_dict(dataset.normaliser.state_dict())
-        model.rescaler.load_state_dict(dataset.rescaler.state_dict())
-        model.to(self._device).use_generator(torch_generator(seed, "dropout", self._device))
-        return model
 
     def _null_test(
         self,

@@ -39,14 +39,29 @@ def split_rows(rows: Rows, bars: Sequence[Bars], data: TrainingData, split: Data
     """
     closes = [one.closes[in_range(one, data.start_date)] for one in bars]
     first, second = boundaries(np.concatenate(closes), split)
-    embargo = [len(own) // 100 if split.embargo is None else split.embargo for own in closes]
-    settled = _settled(rows, bars, embargo)
-    before, between = rows.decision < first, (rows.decision >= first) & (rows.decision < second)
+    embargo = embargo_bars(bars, data, split)
+    return split_at(rows, settled_at(rows, bars, embargo), embargo, validation_from=first, test_from=second)
+
+
+def split_at(
+    rows: Rows,
+    settled: NDArray[np.int64],
+    embargo: Sequence[int],
+    *,
+    validation_from: int,
+    test_from: int,
+    since: int = 0,
+    until: int = NEVER,
+) -> Split:
+    """The split with these boundaries, of the rows decided in [since, until); `settled` is that of each row, the
+    `embargo` that of each symbol."""
+    first, second, decided = validation_from, test_from, rows.decision
+    before, between = (decided >= since) & (decided < first), (decided >= first) & (decided < second)
     train, validation = before & (settled < first), between & (settled < second)
     return Split(
         train=rows.take(train),
         validation=rows.take(validation),
-        test=rows.take(rows.decision >= second),
+        test=rows.take((decided >= second) & (decided < until)),
         validation_from=first,
         test_from=second,
         purged={"train": int((before & ~train).sum()), "validation": int((between & ~validation).sum())},
@@ -63,7 +78,14 @@ def boundaries(closes: NDArray[np.int64], split: DataSplit) -> tuple[int, int]:
     return int(ordered[at[0]]), int(ordered[at[1]])
 
 
-def _settled(rows: Rows, bars: Sequence[Bars], embargo: Sequence[int]) -> NDArray[np.int64]:
+def embargo_bars(bars: Sequence[Bars], data: TrainingData, split: DataSplit) -> list[int]:
+    """The embargo of each symbol in its base bars: what the strategy says, or one in a hundred in the range."""
+    if split.embargo is not None:
+        return [split.embargo] * len(bars)
+    return [int(in_range(one, data.start_date).sum()) // 100 for one in bars]
+
+
+def settled_at(rows: Rows, bars: Sequence[Bars], embargo: Sequence[int]) -> NDArray[np.int64]:
     """The close of the bar `embargo` bars behind the one at which each label was known; NEVER past the last bar."""
     settled = np.full(len(rows), NEVER)
     for index, (own, gap) in enumerate(zip(bars, embargo, strict=True)):

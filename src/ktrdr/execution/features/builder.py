@@ -3,6 +3,7 @@
 Training, prediction and evaluation call this code and no other.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.execution.data.bars import Bars
+from ktrdr.execution.data.timeframes import Timeframe, parse_timeframe
 from ktrdr.execution.features.columns import FeatureColumn
 from ktrdr.execution.fuzzy.engine import FuzzyEngine
 from ktrdr.execution.indicators.engine import IndicatorEngine
@@ -80,6 +82,11 @@ class FeatureBuilder:
             needed = self._indicators.indicators[column.indicator].lookback
             bars[column.timeframe] = max(bars.get(column.timeframe, 0), needed)
         return bars
+
+    def reach(self, base: Timeframe) -> int:
+        """How many base bars the features of a row look back at most, their lookbacks alone counted."""
+        lengths = {name: max(1.0, parse_timeframe(name).length / base.length) for name in self.lookbacks()}
+        return max((math.ceil(count * lengths[name]) for name, count in self.lookbacks().items()), default=0)
 
     def indicators(self, series: Series) -> IndicatorValues:
         """Each indicator that a feature reads, once for each timeframe it is read on."""

@@ -59,7 +59,7 @@ class NullTest:
     def _walk(self, number: int, progress: ProgressCallback, is_cancelled: IsCancelled) -> Walk:
         seed, turn = walk_seed(self._strategy.training.seed, number), len(self._done) + 1
         bars = WalkSource(self._data, self._strategy.timeframes, seed)
-        training = self._strategy.training.model_copy(update={"seed": seed, "null_test": None})
+        training = self._strategy.training.model_copy(update={"seed": seed, "null_test": None, "validation": None})
         strategy = self._strategy.model_copy(update={"training": training})
 
         def tell(phase: Phase, message: str, **details: Any) -> None:

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from ktrdr.execution.component import Int, Number, Positive, Section, refusal
 from ktrdr.execution.labels.library import LABELERS, AnyLabeler
 from ktrdr.execution.labels.zigzag import Zigzag
+from ktrdr.execution.strategy.validation import Validation
 
 Count = Annotated[Int, Field(ge=1, le=10_000_000)]
 NotNegative = Annotated[Number, Field(ge=0)]
@@ -107,6 +108,7 @@ class Training(Section):
 
     labels: AnyLabeler = Zigzag()
     data_split: DataSplit = DataSplit()
+    validation: Validation | None = None
     epochs: Annotated[Int, Field(ge=1, le=1_000_000)] = 100
     batch_size: Annotated[Int, Field(ge=1, le=10_000_000)] | Literal["auto"] = 32
     learning_rate: Positive = 0.001
