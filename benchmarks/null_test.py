@@ -58,7 +58,14 @@ class Market:
 def null_test(strategy: Mapping[str, Any], follow: float, walks: int, seed: int) -> Mapping[str, Any]:
     """The scores of one null test."""
     labels = {"source": "triple_barrier", "pt_multiplier": 1.0, "sl_multiplier": 1.0, "max_holding_period": 3}
-    training = {"epochs": 8, "learning_rate": 0.005, "batch_size": 128, "seed": seed, "null_test": walks}
+    training = {
+        "epochs": 8,
+        "learning_rate": 0.005,
+        "batch_size": 128,
+        "seed": seed,
+        "null_test": walks,
+        "early_stopping": False,
+    }
     decisions = {
         "confidence_threshold": 0.34,
         "cost_model": {"round_trip_cost": 0.0},
@@ -68,6 +75,7 @@ def null_test(strategy: Mapping[str, Any], follow: float, walks: int, seed: int)
     changed = {
         **strategy,
         "indicators": {**strategy["indicators"], "roc_24": {"type": "roc", "period": 1}},
+        "nn_inputs": [{"fuzzy_set": "day"}, {"raw_indicator": "roc_24", "normalization": "zscore"}],
         "decisions": {**strategy["decisions"], **decisions},
         "training": {**strategy["training"], **training, "labels": {**labels, "vol_span": 24}},
     }
