@@ -77,7 +77,7 @@ def null_test(strategy: Mapping[str, Any], follow: float, walks: int, seed: int)
         "indicators": {**strategy["indicators"], "roc_24": {"type": "roc", "period": 1}},
         "nn_inputs": [{"fuzzy_set": "day"}, {"raw_indicator": "roc_24", "normalization": "zscore"}],
         "decisions": {**strategy["decisions"], **decisions},
-        "training": {**strategy["training"], **training, "labels": {**labels, "vol_span": 24}},
+        "training": {**strategy["training"], **training, "null_test": walks, "labels": {**labels, "vol_span": 24}},
     }
     request = TrainingRequest(operation_id="bench", type="null_test", strategy_name="bench", strategy=changed)
     executor = TrainingExecutor(Market(seed, follow), Nowhere(), device="cpu")

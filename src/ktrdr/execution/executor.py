@@ -167,7 +167,8 @@ class TrainingExecutor:
 
         def train(bars: BarSource, walk: Strategy, steps: Steps) -> Mapping[str, Any]:
             executor = TrainingExecutor(bars, Nowhere(), device=self._device.type, threads=self._threads)
-            return executor._twelve_steps(request, walk, steps).test_metrics
+            plainly = request.model_copy(update={"detailed_analytics": False})
+            return executor._twelve_steps(plainly, walk, steps).test_metrics
 
         kept = KeptWalks(self._checkpoints, request.operation_id, made_with)
         return NullTest(self._data, strategy, train, kept).run(metrics, step.tell, step.is_cancelled)
