@@ -2,7 +2,17 @@
 
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, Strict, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    Strict,
+    model_serializer,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
@@ -11,6 +21,9 @@ Int = Annotated[int, Strict()]
 
 Number = Annotated[float, Strict()]
 """A finite number: neither `true` nor `"0.5"`."""
+
+Flag = Annotated[bool, Strict()]
+"""`true` or `false`: in YAML 1.2 `yes` and `on` are texts."""
 
 Positive = Annotated[float, Strict(), Field(gt=0)]
 Fraction = Annotated[float, Strict(), Field(ge=0, le=1)]
@@ -61,7 +74,7 @@ class Section(BaseModel):
         for name in cls.model_fields:
             for spelling in cls.spellings(name):
                 properties.setdefault(spelling, properties.get(name, {}))
-        for key in cls.known_keys():
+        for key in (*cls.known_keys(), *cls.older_keys()):
             properties.setdefault(key, {})
         schema["required"] = [name for name in schema.get("required", []) if len(cls.spellings(name)) == 1]
         return schema
@@ -75,6 +88,22 @@ class Section(BaseModel):
     def known_keys(cls) -> list[str]:
         """Every key a file may use here, in the order of the fields."""
         return [key for name in cls.model_fields for key in cls.spellings(name)]
+
+    @classmethod
+    def older_keys(cls) -> list[str]:
+        """Keys that older files use here and that have their place elsewhere now."""
+        return []
+
+    @model_serializer(mode="wrap")
+    def _without_needless_none(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Values that are None are left out, unless None says something else than leaving the key out."""
+        written: dict[str, Any] = handler(self)
+        defaults = type(self).model_fields
+        return {
+            key: value
+            for key, value in written.items()
+            if value is not None or (key in defaults and defaults[key].default is not None)
+        }
 
 
 class Component(Section):

@@ -80,7 +80,7 @@ class TrainingExecutor:
         training, labeler = strategy.training, strategy.training.labels
         columns = tuple(strategy.columns())
         features = FeatureBuilder(columns, IndicatorEngine(strategy.indicators), FuzzyEngine())
-        trainer = ModelTrainer(training, detailed=request.detailed_analytics)
+        trainer = ModelTrainer(training, detailed=request.detailed_analytics or training.analytics.enabled)
 
         with step(Phase.DATA_LOADING):
             market = load_market(self._data, strategy)

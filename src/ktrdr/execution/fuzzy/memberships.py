@@ -201,6 +201,8 @@ def _shorthand(written: Any) -> Any:
         return {"type": "triangular", "parameters": written}
     if isinstance(written, dict) and isinstance(written.get("type"), str):
         return {**written, "type": written["type"].lower()}
+    if not isinstance(written, (dict, Membership)):
+        raise refusal(repr(written), "a membership is [a, b, c] or {type: …, parameters: […]}")
     return written
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 import talib
 from pydantic import BeforeValidator, Field, model_validator
 
-from ktrdr.execution.component import also, refusal
+from ktrdr.execution.component import Flag, also, refusal
 from ktrdr.execution.indicators.base import PERCENT, PRICE, Array, Bars1, OfOneSeries, Period, ratio
 
 Average = Annotated[
@@ -49,7 +49,7 @@ class Ema(OfOneSeries):
 
     type: Literal["ema", "exponentialmovingaverage"] = "ema"
     period: Bars1 = Field(default=20, validation_alias=also("period", "timeperiod"))
-    adjust: bool | None = None
+    adjust: Flag | None = None
     outputs: ClassVar[Mapping[str, str]] = {"ema": PRICE}
     output_spellings: ClassVar[Mapping[str, str]] = {"real": "ema"}
     without_effect: ClassVar[tuple[str, ...]] = ("adjust",)

@@ -7,7 +7,7 @@ import numpy as np
 import talib
 from pydantic import Field, Strict, model_validator
 
-from ktrdr.execution.component import Positive, also, refusal
+from ktrdr.execution.component import Flag, Positive, also, refusal
 from ktrdr.execution.indicators.base import (
     PRICE,
     Array,
@@ -55,7 +55,7 @@ class Aroon(OfHighLow):
 
     type: Literal["aroon"] = "aroon"
     period: Period = Field(default=14, validation_alias=also("period", "timeperiod"))
-    include_oscillator: bool | None = None
+    include_oscillator: Flag | None = None
     outputs: ClassVar[Mapping[str, str]] = {"up": "0 to 100", "down": "0 to 100", "oscillator": "-100 to 100"}
     output_spellings: ClassVar[Mapping[str, str]] = {"aroonup": "up", "aroondown": "down"}
     without_effect: ClassVar[tuple[str, ...]] = ("source", "include_oscillator")

@@ -8,7 +8,7 @@ import talib
 from pydantic import Field, model_validator
 from talib import abstract
 
-from ktrdr.execution.component import Number, Positive, also, refusal
+from ktrdr.execution.component import Flag, Number, Positive, also, refusal
 from ktrdr.execution.data.bars import Bars
 from ktrdr.execution.indicators.base import (
     PRICE,
@@ -145,7 +145,7 @@ class DonchianChannels(OfHighLow):
 
     type: Literal["donchianchannels"] = "donchianchannels"
     period: Period = 20
-    include_middle: bool | None = None
+    include_middle: Flag | None = None
     outputs: ClassVar[Mapping[str, str]] = {"upper": PRICE, "middle": PRICE, "lower": PRICE}
     without_effect: ClassVar[tuple[str, ...]] = ("source", "include_middle")
 

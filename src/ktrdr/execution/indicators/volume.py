@@ -7,7 +7,7 @@ import numpy as np
 import talib
 from pydantic import Field, Strict
 
-from ktrdr.execution.component import also
+from ktrdr.execution.component import Flag, also
 from ktrdr.execution.data.bars import Bars
 from ktrdr.execution.indicators.base import (
     PERCENT,
@@ -104,7 +104,7 @@ class Vwap(OfPriceRangeAndVolume):
 
     type: Literal["vwap"] = "vwap"
     period: Annotated[int, Strict(), Field(ge=0, le=100_000)] = 20
-    use_typical_price: bool = True
+    use_typical_price: Flag = True
     outputs: ClassVar[Mapping[str, str]] = {"vwap": PRICE}
     output_spellings: ClassVar[Mapping[str, str]] = {"real": "vwap"}
 
@@ -136,7 +136,7 @@ class AdLine(OfPriceRangeAndVolume):
     """
 
     type: Literal["adline"] = "adline"
-    use_sma_smoothing: bool = False
+    use_sma_smoothing: Flag = False
     smoothing_period: Bars1 = 21
     outputs: ClassVar[Mapping[str, str]] = {
         "line": VOLUME,

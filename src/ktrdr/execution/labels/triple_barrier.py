@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ktrdr.execution.component import Int, Number, Positive, also
+from ktrdr.execution.component import Flag, Int, Number, Positive, also
 from ktrdr.execution.data.bars import Bars
 from ktrdr.execution.indicators.volatility import Atr
 from ktrdr.execution.labels.base import BUY, HOLD, NULL, SELL, Labeler, Labels
@@ -40,7 +40,7 @@ class TripleBarrier(Labeler):
     )
     vol_span: Span = Field(default=50, validation_alias=also("vol_span", "atr_period"))
     vol_method: Literal["atr", "close"] = "atr"
-    compute_weights: bool = True
+    compute_weights: Flag = True
     cusum_threshold: Annotated[Number, Field(ge=0)] | None = None
     cusum_multiplier: Positive | None = None
 

@@ -60,6 +60,12 @@ class ModelType(Component):
     training: dict[str, Any] | None = None
     features: dict[str, Any] | None = None
 
+    @classmethod
+    def older_keys(cls) -> list[str]:
+        """An architecture's keys, which older files write beside `type`."""
+        architecture = cls.model_fields["architecture"].annotation
+        return list(architecture.model_fields) if isinstance(architecture, type(Section)) else []
+
     @property
     def window(self) -> int:
         """How many consecutive base bars, the row's own the last, the network reads."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ktrdr.execution.component import Fraction, Int, Number, Section, refusal
+from ktrdr.execution.component import Flag, Fraction, Int, Number, Section, refusal
 from ktrdr.execution.labels.base import Labeler
 from ktrdr.execution.strategy.learning import Training
 
@@ -15,7 +15,7 @@ class Filters(Section):
     """Which signals become trades."""
 
     min_signal_separation: Annotated[Int, Field(ge=0)] = 4
-    volume_filter: bool = False
+    volume_filter: Flag = False
 
     @model_validator(mode="after")
     def _no_volume_filter(self) -> "Filters":
@@ -39,8 +39,8 @@ class Decisions(Section):
     num_classes: Annotated[Int, Field(ge=2)] | None = None
     confidence_threshold: Fraction = 0.5
     cost_model: CostModel | None = None
-    position_awareness: bool = True
-    allow_short_from_flat: bool = False
+    position_awareness: Flag = True
+    allow_short_from_flat: Flag = False
     filters: Filters = Filters()
 
 
@@ -64,7 +64,7 @@ def check_task(decisions: Decisions, labels: Labeler, output_activation: str | N
 def _check_regression(decisions: Decisions, output_activation: str | None) -> None:
     if decisions.cost_model is None:
         raise refusal(
-            "decisions without cost_model",
+            "decisions: no cost_model",
             "a regression trades where the predicted return exceeds its costs: add"
             " cost_model: {round_trip_cost: 0.001, min_edge_multiplier: 1.5}",
         )

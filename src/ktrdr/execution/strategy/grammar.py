@@ -15,6 +15,7 @@ from ktrdr.execution.models.mlp import Mlp
 from ktrdr.execution.strategy.decisions import Decisions, check_task, without_effect
 from ktrdr.execution.strategy.inputs import FuzzySet, IndicatorSection, Input, TimeframeName, TrainingData, lowered
 from ktrdr.execution.strategy.learning import Training, predicts_numbers
+from ktrdr.execution.strategy.older import modernised
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
@@ -58,6 +59,7 @@ class Strategy(Section):
         Literal["3.0", "3"], BeforeValidator(_version, json_schema_input_type=Literal["3.0", "3"] | float)
     ] = "3.0"
     description: str | None = None
+    hypothesis: str | None = None
     scope: str | None = None
     training_data: TrainingData
     deployment: Deployment | None = None
@@ -71,22 +73,11 @@ class Strategy(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _older_training(cls, written: Any) -> Any:
-        """`model.training` of older files fills what `training` leaves out."""
-        if not isinstance(written, dict) or not isinstance(written.get("model"), dict):
-            return written
-        older = written["model"].get("training")
-        if not isinstance(older, dict):
-            return written
-        newer = written.get("training") or {}
-        return {**written, "training": {**older, **newer}} if isinstance(newer, dict) else written
-
-    @model_validator(mode="before")
-    @classmethod
-    def _output_format(cls, written: Any) -> Any:
-        """Decisions that name no format have the one of the labels."""
+    def _as_written_now(cls, written: Any) -> Any:
+        """What older files keep elsewhere is put in its place; decisions without a format have that of the labels."""
         if not isinstance(written, dict):
             return written
+        written = modernised(written)
         training, decisions = written.get("training"), written.get("decisions", {})
         labels = training.get("labels") if isinstance(training, dict) else getattr(training, "labels", None)
         if predicts_numbers(labels) and isinstance(decisions, dict):
@@ -113,10 +104,8 @@ class Strategy(Section):
             self._check_input(entry, f"nn_inputs.{index}")
         names = self.feature_names
         if len(set(names)) != len(names):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            raise refusal(
-                f"nn_inputs: the feature {twice[0]} comes twice", "rename a set or a membership, or remove one"
-            )
+            twice = next(name for name in names if names.count(name) > 1)
+            raise refusal(f"nn_inputs: the feature {twice} comes twice", "rename a set or a membership, or remove one")
         check_task(self.decisions, self.training.labels, self.model.architecture.output_activation)
         return self
 
@@ -198,6 +187,8 @@ class Strategy(Section):
         for name in self.indicators:
             if name not in used:
                 notices.append(f"indicators.{name} is not used by any input")
+        read = {entry.fuzzy_set for entry in self.nn_inputs}
+        notices += [f"fuzzy_sets.{name} is not used by any input" for name in self.fuzzy_sets if name not in read]
         for name, indicator in self.indicators.items():
             notices += [
                 f"indicators.{name}.{key} is stored and has no effect on {indicator.type}"
@@ -207,6 +198,7 @@ class Strategy(Section):
             ("training.labels.label_lookahead", getattr(self.training.labels, "label_lookahead", None)),
             ("model.features", self.model.features),
             ("training.method", self.training.method),
+            *((f"training.analytics.{key}", True) for key in self.training.analytics.ineffective()),
             ("scope", self.scope),
         ):
             if written is not None:

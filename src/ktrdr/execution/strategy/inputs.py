@@ -163,6 +163,9 @@ class FuzzySet(Section):
     def _split(cls, written: Any) -> Any:
         if not isinstance(written, dict) or "memberships" in written:
             return written
+        if isinstance(written.get("output"), str):
+            whole = f"{written.get('indicator', 'indicator_id')}.{written['output']}"
+            raise refusal(f"output: {written['output']}", f"name the output with its indicator: indicator: {whole}")
         memberships = {name: shape for name, shape in written.items() if name != "indicator"}
         if not memberships:
             raise refusal("no membership", "add one, such as oversold: [0, 0, 30]")

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ktrdr.execution.component import Int, Number, Positive, Section, refusal
+from ktrdr.execution.component import Flag, Int, Number, Positive, Section, refusal
 from ktrdr.execution.labels.library import LABELERS, AnyLabeler
 from ktrdr.execution.labels.zigzag import Zigzag
 from ktrdr.execution.strategy.validation import Validation
@@ -33,7 +33,7 @@ class DataSplit(Section):
 class EarlyStopping(Section):
     """Stop when the monitored value has not improved by `min_delta` for `patience` epochs."""
 
-    enabled: bool = True
+    enabled: Flag = True
     patience: Count = 10
     min_delta: NotNegative = 0.001
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
@@ -103,6 +103,19 @@ def predicts_numbers(labels: Any) -> bool:
     return any(kind.regression() for kind in named)
 
 
+class Analytics(Section):
+    """`enabled` adds a table of every epoch to the model, analytics.csv; older files ask for its forms too."""
+
+    enabled: Flag = True
+    export_csv: Flag | None = None
+    export_json: Flag | None = None
+    export_alerts: Flag | None = None
+
+    def ineffective(self) -> list[str]:
+        """Keys that were written and change nothing: the table is CSV, and its numbers are in metrics.json anyway."""
+        return [key for key in ("export_csv", "export_json", "export_alerts") if getattr(self, key) is not None]
+
+
 class Training(Section):
     """Everything the trainer reads; every key is honoured or named in a notice."""
 
@@ -129,6 +142,7 @@ class Training(Section):
     seed: Annotated[Int, Field(ge=0, lt=2**63)] = 42
     null_test: Annotated[Int, Field(ge=0, le=10_000)] | None = None
     method: str | None = None
+    analytics: Analytics = Analytics(enabled=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -175,3 +189,7 @@ class Training(Section):
     @classmethod
     def known_keys(cls) -> list[str]:
         return [*super().known_keys(), "validation_split"]
+
+    @classmethod
+    def older_keys(cls) -> list[str]:
+        return ["date_range"]

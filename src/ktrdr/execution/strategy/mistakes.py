@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from ktrdr.errors import Problem
 from ktrdr.execution.component import Section
 from ktrdr.execution.strategy.grammar import Strategy
+from ktrdr.execution.strategy.older import places
 
 _PATH_IN_MESSAGE = re.compile(rf"^((?:{'|'.join(Strategy.model_fields)})(?:\.[A-Za-z0-9_-]+)*): (.*)$", re.DOTALL)
 
@@ -37,7 +38,8 @@ MANY = 60
 
 def problems_of(error: ValidationError, document: Mapping[str, Any]) -> list[Problem]:
     """Every mistake, in the order of the lines; of very many the first, and how many more there are."""
-    problems = [_problem(row, document) for row in error.errors(include_url=False)]
+    rows = error.errors(include_url=False)
+    problems = [_problem(row, document) for row in rows if not _follows(row, rows)]
     unique = {(problem.path, problem.found): problem for problem in problems}
     found = sorted(unique.values(), key=lambda problem: problem.line or 0)
     more = len(found) - MOST_TOLD
@@ -46,13 +48,21 @@ def problems_of(error: ValidationError, document: Mapping[str, Any]) -> list[Pro
     return found
 
 
+def _follows(row: ErrorDetails, rows: Sequence[ErrorDetails]) -> bool:
+    """Whether a list or mapping is too short only because a mistake in it has left nothing over."""
+    loc = row["loc"]
+    inner = (other["loc"] for other in rows if other is not row)
+    return row["type"] == "too_short" and any(len(one) > len(loc) and one[: len(loc)] == loc for one in inner)
+
+
 def _problem(row: ErrorDetails, document: Mapping[str, Any]) -> Problem:
-    path, line = _locate(row["loc"], document, missing=row["type"] == "missing")
     found, expected = _told(row)
     inside = _PATH_IN_MESSAGE.match(found)
     if inside:  # a mistake between sections names its own key
-        path, line = _locate(tuple(_keys(inside[1])), document)
-        found = inside[2]
+        path, line = _locate(_keys(inside[1]), document)
+        path, found = path or inside[1], inside[2]
+    else:
+        path, line = _locate(row["loc"], document, missing=row["type"] == "missing")
     return Problem(path=path, line=line, found=found, expected=expected)
 
 
@@ -63,18 +73,27 @@ def _keys(path: str) -> list[int | str]:
 def _locate(loc: Sequence[int | str], document: Any, *, missing: bool = False) -> tuple[str, int | None]:
     """The path as written in the file (without pydantic's union tags) and the line of its last key there.
 
-    The last key of a `missing` one is not in the file.
+    The last key of a `missing` one is not in the file. Of several places that older files use, it is the one that the
+    file has.
     """
-    node, path, line = document, [], None
+    found = [_follow(place, document, missing=missing) for place in places(loc)]
+    _, path, line = max(found, key=lambda one: one[0])
+    return path, line
+
+
+def _follow(loc: Sequence[int | str], document: Any, *, missing: bool) -> tuple[int, str, int | None]:
+    """How many keys of a place the file has, their path, and the line of the last of them."""
+    node, path, line, held = document, [], None, 0
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
         if _holds(node, part):
             line = _line(node, part) or line
             node = node[part]
+            held += 1
         elif not (missing and last) or part == "memberships":
             continue
         path.append(str(part))
-    return ".".join(path), line
+    return held, ".".join(path), line
 
 
 def _holds(node: Any, part: int | str) -> bool:
@@ -97,11 +116,11 @@ def _told(row: ErrorDetails) -> tuple[str, str]:
     if kind == "missing":
         return "missing", "it is required"
     if kind == "extra_forbidden":
-        return "unknown key", _nearest(str(row["loc"][-1]), known_keys(row["loc"][:-1]))
+        return "unknown key", _nearest_key(str(row["loc"][-1]), row["loc"][:-1])
     if kind in ("literal_error", "union_tag_invalid"):
         choices = re.findall(r"'([^']+)'", str(context.get("expected", context.get("expected_tags", ""))))
         word = context.get("tag", given)
-        return repr(word) if not isinstance(word, str) else word, _nearest(str(word), choices, what="one of")
+        return repr(word) if not isinstance(word, str) else word, _nearest(str(word), choices)
     if kind == "union_tag_not_found":
         return "missing", f"add the key {context.get('discriminator', 'type')}"
     return _shown(given), _EXPECTED.get(kind, row["msg"].removeprefix("Input should be ").replace("Input should ", ""))
@@ -112,20 +131,37 @@ def _shown(given: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _nearest(word: str, choices: Sequence[str], what: str = "known here:") -> str:
-    close = difflib.get_close_matches(word.lower(), choices, n=1, cutoff=0.6)
-    listed = f"{what} {', '.join(choices)}" if choices else "remove it"
+def _nearest_key(word: str, loc: Sequence[int | str]) -> str:
+    known = known_keys(loc)
+    close = _close(word, [*known, *known_keys(loc, older=True)])
+    listed = f"known here: {', '.join(known)}" if known else "remove it"
+    return f"did you mean {close}? {listed}" if close else listed
+
+
+def _nearest(word: str, choices: Sequence[str]) -> str:
+    close, listed = _close(word, choices), f"one of {', '.join(choices)}"
     if len(choices) > MANY:
         listed = f"there are {len(choices)} names; docs/indicators.md lists them"
-    return f"did you mean {close[0]}? {listed}" if close else listed
+    return f"did you mean {close}? {listed}" if close else listed
 
 
-def known_keys(loc: Sequence[int | str]) -> list[str]:
-    """The keys that may stand at a place in the grammar, [] where any may."""
+def _close(word: str, choices: Sequence[str]) -> str | None:
+    """The choice that is spelled almost alike, else one that the word has in it, or that has the word in it."""
+    alike = difflib.get_close_matches(word.lower(), choices, n=1, cutoff=0.6)
+    if alike:
+        return alike[0]
+    parts = set(word.lower().split("_"))
+    inside = [choice for choice in choices if choice in parts or word.lower() in choice.split("_")]
+    return inside[0] if inside else None
+
+
+def known_keys(loc: Sequence[int | str], *, older: bool = False) -> list[str]:
+    """The keys that may stand at a place in the grammar, [] where any may; or those that `older` files use there."""
     kinds: list[Any] = [Strategy]
     for part in loc:
         kinds = [inner for kind in kinds for inner in _inside(kind, part)]
-    keys = [key for kind in kinds for model in _models(kind) for key in model.known_keys()]
+    models = [model for kind in kinds for model in _models(kind)]
+    keys = [key for model in models for key in (model.older_keys() if older else model.known_keys())]
     return list(dict.fromkeys(keys))
 
 

@@ -38,7 +38,7 @@ def restore_strategy(resolved: dict[str, Any]) -> Strategy:
 
 def resolved(strategy: Strategy) -> dict[str, Any]:
     """The strategy as plain JSON values with every default filled in; restoring it gives an equal strategy."""
-    return strategy.model_dump(mode="json", exclude_none=True)
+    return strategy.model_dump(mode="json")
 
 
 def _parse(text: str, source: str) -> CommentedMap:
