@@ -2,10 +2,11 @@
 
 import sys
 
-from benchmarks import null_test, pipeline, service, startup, trainer, transfer
+from benchmarks import features, null_test, pipeline, service, startup, trainer, transfer
 
 MODULES = {
     "trainer": trainer,
+    "features": features,
     "pipeline": pipeline,
     "startup": startup,
     "service": service,

@@ -70,7 +70,7 @@ def inputs_at(table: NDArray[np.float32], place: NDArray[np.int64], window: int)
     """The rows of the table at these places, or the windows of so many rows that end there."""
     if window == 1:
         return torch.from_numpy(np.ascontiguousarray(table[place]))
-    return Windows(torch.from_numpy(table), torch.from_numpy(place), window)
+    return Windows(torch.from_numpy(np.ascontiguousarray(table)), torch.from_numpy(place), window)
 
 
 def in_range(bars: Bars, start: datetime | None) -> NDArray[np.bool_]:
@@ -108,6 +108,8 @@ def rows_of(
         parts.append(_rows_of_one(index, own, first, label, np.flatnonzero(kept)))
         first += len(own)
     table = matrices[0].values if len(matrices) == 1 else np.concatenate([matrix.values for matrix in matrices])
+    if window > 1:  # windows are stretches of rows, of which all parts share one table
+        table = np.ascontiguousarray(table)
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in _ARRAYS}
     return Rows(symbols=tuple(own.symbol for own in bars), table=table, **arrays), dropped
 

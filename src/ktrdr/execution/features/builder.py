@@ -21,6 +21,7 @@ STALE_BARS = 3
 
 IndicatorValues = Mapping[str, Mapping[str, NDArray[np.float64]]]
 ColumnValues = Mapping[str, NDArray[np.float32]]
+"""For each timeframe the columns that read it, (columns, bars)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FeatureMatrix:
-    """One row a base bar, one column a feature, float32, NaN where undefined.
+    """One row a base bar, one column a feature, float32, NaN where undefined; columns are contiguous in memory.
 
     `history` counts the bars that precede each row, the fewest over the timeframes in use.
     """
@@ -90,34 +91,45 @@ class FeatureBuilder:
 
     def indicators(self, series: Series) -> IndicatorValues:
         """Each indicator that a feature reads, once for each timeframe it is read on."""
-        wanted: dict[str, list[str]] = {}
-        for column in self.columns:
-            wanted.setdefault(column.timeframe, []).append(column.reference)
+        wanted = {name: [column.reference for column in columns] for name, columns in self._by_timeframe().items()}
         return {name: self._indicators.compute(series.bars[name], refs) for name, refs in wanted.items()}
 
     def memberships(self, values: IndicatorValues) -> ColumnValues:
         """Each column's values on the bars of its own timeframe, float32."""
-        columns: dict[str, NDArray[np.float32]] = {}
-        for column in self.columns:
-            source = values[column.timeframe][column.reference]
-            if column.membership is None:
-                columns[column.name] = source.astype(np.float32)
-            else:
-                columns |= self._fuzzy.memberships(source, {column.name: column.membership})
-        return columns
+        blocks = {}
+        for name, columns in self._by_timeframe().items():
+            sources = [values[name][column.reference] for column in columns]
+            blocks[name] = np.empty((len(columns), len(sources[0])), dtype=np.float32)
+            for column, source, row in zip(columns, sources, blocks[name], strict=True):
+                if column.membership is None:
+                    row[:] = source
+                else:
+                    row[:] = self._fuzzy.memberships(source, {column.name: column.membership})[column.name]
+        return blocks
 
     def matrix(self, series: Series, columns: ColumnValues) -> FeatureMatrix:
         """The columns side by side on the base bars: each row sees the last bar of each timeframe closed by then."""
-        base = series.base
-        values = np.empty((len(base), len(self.columns)), dtype=np.float32)
+        base, names = series.base, tuple(column.name for column in self.columns)
+        if columns.keys() == {series.base_timeframe}:
+            (values,) = columns.values()
+            return FeatureMatrix(names=names, values=values.T, history=np.arange(len(base)))
+        values = np.empty((len(self.columns), len(base)), dtype=np.float32)
         history = np.full(len(base), np.iinfo(np.int64).max)
-        for timeframe in dict.fromkeys(column.timeframe for column in self.columns):
-            last = last_closed(base, series.bars[timeframe])
+        for name, block in columns.items():
+            last = last_closed(base, series.bars[name])
             history = np.minimum(history, last)
-            for index, column in enumerate(self.columns):
-                if column.timeframe == timeframe:
-                    values[:, index] = np.where(last >= 0, columns[column.name][last], np.float32(np.nan))
-        return FeatureMatrix(names=tuple(column.name for column in self.columns), values=values, history=history)
+            own = [index for index, column in enumerate(self.columns) if column.timeframe == name]
+            for column, index in zip(block, own, strict=True):
+                if len(column):
+                    np.take(column, last, out=values[index], mode="clip")
+                values[index, last < 0] = np.nan
+        return FeatureMatrix(names=names, values=values.T, history=history)
+
+    def _by_timeframe(self) -> dict[str, list[FeatureColumn]]:
+        columns: dict[str, list[FeatureColumn]] = {}
+        for column in self.columns:
+            columns.setdefault(column.timeframe, []).append(column)
+        return columns
 
     def build(self, series: Series) -> FeatureMatrix:
         """All three steps."""
