@@ -13,14 +13,16 @@ from ktrdr.settings import Settings
 from tests.support import ROOT
 
 
-def test_the_table_of_settings_is_the_one_of_the_class() -> None:
-    """`python docs/tables.py` writes it."""
+def test_the_tables_of_the_pages_are_those_of_the_classes() -> None:
+    """`python docs/tables.py` writes them."""
     spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
     assert spec is not None
     assert spec.loader is not None
     tables = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tables)
-    assert tables.page() == (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert set(tables.TABLES) == {"settings.md", "indicators.md"}
+    for name in tables.TABLES:
+        assert tables.page(name) == (ROOT / "docs" / name).read_text(encoding="utf-8"), f"{name}: run docs/tables.py"
     assert all(field.description for field in Settings.model_fields.values())
 
 

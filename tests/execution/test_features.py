@@ -97,3 +97,31 @@ def test_history_counts_the_bars_of_the_timeframe_that_has_fewest() -> None:
     assert matrix.history.tolist() == last_closed(hourly, slow).tolist()
     assert np.isnan(matrix.values[:3, 1]).all()  # before the first bar of four hours has closed
     np.testing.assert_array_equal(matrix.defined, np.isfinite(matrix.values).all(axis=1))
+
+
+def test_every_column_stands_where_its_bar_is_seen() -> None:
+    """Row by row: the value at the last closed bar of the column's own timeframe, nothing where there is none."""
+    hourly, slow = random_bars(1, 200), random_bars(2, 40, timeframe="4h")
+    order = (("4h", "sma"), ("1h", "macd.signal"), ("4h", "macd"), ("1h", "sma"))
+    columns = tuple(FeatureColumn(f"{frame}_{name}", frame, name, None, "none") for frame, name in order)
+    bars = {"1h": hourly, "4h": slow}
+    matrix = builder(columns).build(Series(symbol="TEST", base_timeframe="1h", bars=bars))
+    assert matrix.names == tuple(column.name for column in columns)
+    for column, values in zip(columns, matrix.values.T, strict=True):
+        indicator = Macd() if column.indicator == "macd" else Sma(period=3)
+        own = indicator.compute(bars[column.timeframe])[
+            column.reference.partition(".")[2] or next(iter(indicator.outputs))
+        ]
+        last = last_closed(hourly, bars[column.timeframe])
+        expected = [own[bar] if bar >= 0 else np.nan for bar in last]
+        np.testing.assert_array_equal(values, np.array(expected, dtype=np.float32))
+    assert np.isnan(matrix.values[-1, 0])  # the longer bars end before the base bars do
+
+
+def test_a_timeframe_without_a_bar_leaves_its_columns_undefined() -> None:
+    hourly, none = random_bars(1, 100), random_bars(2, 0, timeframe="4h")
+    columns = tuple(FeatureColumn(f"{name}_sma", name, "sma", None, "none") for name in ("1h", "4h"))
+    matrix = builder(columns).build(Series(symbol="TEST", base_timeframe="1h", bars={"1h": hourly, "4h": none}))
+    assert np.isfinite(matrix.values[2:, 0]).all()
+    assert np.isnan(matrix.values[:, 1]).all()
+    assert (matrix.history == -1).all()
