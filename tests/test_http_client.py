@@ -3,9 +3,11 @@
 import asyncio
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -18,7 +20,7 @@ from ktrdr.contracts.leaks import CheckLeaks
 from ktrdr.contracts.operations import Operation, OperationStatus
 from ktrdr.contracts.strategies import StrategyOverrides
 from ktrdr.contracts.training import StartTraining
-from ktrdr.errors import Conflict, DataNotFound, InvalidName, InvalidRequest, NotFound, Unavailable
+from ktrdr.errors import Conflict, DataNotFound, InvalidName, InvalidRequest, InvalidSettings, NotFound, Unavailable
 from ktrdr.web.server import Address, uvicorn_config
 from tests.cli.fake_client import FakeClient
 
@@ -146,3 +148,21 @@ async def test_nobody_there_is_a_sentence() -> None:
     async with HttpClient("http://127.0.0.1:9") as client:
         with pytest.raises(Unavailable, match=r"does not answer .*start one with `ktrdr serve`"):
             await client.training_config()
+
+
+def test_what_a_client_is_given_is_checked_without_showing_it(tmp_path: Path) -> None:
+    """A key that cannot be one, and certificates that are not there: both named, the key not shown."""
+    with pytest.raises(InvalidSettings, match="KTRDR_API_KEY holds characters") as refused:
+        HttpClient("http://localhost:8000", api_key="ktrdr_secret\nkey")
+    assert "secret" not in str(refused.value)
+    for file in (tmp_path / "nowhere.pem", tmp_path):
+        with pytest.raises(InvalidSettings, match=r"KTRDR_CA_FILE=.*certificates"):
+            HttpClient("https://localhost:8000", ca_file=file)
+
+
+def test_a_certificate_that_nobody_trusts_says_what_to_set() -> None:
+    """Not that the server is away."""
+    error = ssl.SSLCertVerificationError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed")
+    told = HttpClient("https://localhost:8000")._unreachable(error)
+    assert str(told).startswith("the certificate of the server https://localhost:8000 is not trusted (self-signed")
+    assert "KTRDR_CA_FILE" in str(told)

@@ -6,7 +6,7 @@ import pytest
 
 from ktrdr.errors import InvalidSettings, StorageFailed
 from ktrdr.logs import configure_logging
-from ktrdr.settings import load_settings
+from ktrdr.settings import load_settings, settings_in_force, unknown_settings
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +48,45 @@ def test_a_log_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> No
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageFailed, match="cannot write the log file"):
         configure_logging(level="INFO", file=tmp_path / "file" / "log")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("KTRDR_HOSTS", "gpu1", "KTRDR_HOSTS has to be JSON"),
+        ("KTRDR_CORS_ORIGINS", "http://x", "KTRDR_CORS_ORIGINS has to be JSON"),
+        ("TRAINING_DEFAULT_MODE", "cluster", "KTRDR_TRAINING_DEFAULT_MODE='cluster'"),
+        ("KTRDR_CHECKPOINT_SECONDS", "inf", "KTRDR_CHECKPOINT_SECONDS='inf'"),
+    ],
+)
+def test_no_value_is_a_bug_of_ours(monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:
+    """Each is named as a user writes it."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidSettings, match=said) as refused:
+        load_settings()
+    assert "KTRDR_KTRDR" not in str(refused.value)
+
+
+def test_where_a_value_comes_from_and_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Older names and small letters are found too; an address is shown without its password."""
+    (tmp_path / ".env").write_text("KTRDR_LOG_LEVEL=info\n")
+    monkeypatch.setenv("TRAINING_DEFAULT_MODE", "local")
+    monkeypatch.setenv("ktrdr_port", "9")
+    monkeypatch.setenv("KTRDR_DATABASE_URL", "postgresql://me:se:cret@host/db?password=secret&x=1")
+    rows = {row.name: (row.value, row.origin) for row in settings_in_force()}
+    assert rows["KTRDR_TRAINING_DEFAULT_MODE"] == ("local", "environment")
+    assert rows["KTRDR_PORT"] == ("9", "environment")
+    assert rows["KTRDR_LOG_LEVEL"] == ("INFO", ".env")
+    assert rows["KTRDR_DATABASE_URL"] == ("postgresql://me:***@host/db?password=***&x=1", "environment")
+    assert rows["KTRDR_CORS_ORIGINS"] == ("[]", "default")
+
+
+def test_a_slip_of_the_pen_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what was probably meant; other programs' variables are not ours."""
+    assert unknown_settings() == []
+    monkeypatch.setenv("KTRDR_POTR", "9")
+    monkeypatch.setenv("KTRDR_WHATEVER_IT_IS", "9")
+    assert unknown_settings() == [
+        "KTRDR_POTR is no setting: did you mean KTRDR_PORT?",
+        "KTRDR_WHATEVER_IT_IS is no setting: remove it",
+    ]

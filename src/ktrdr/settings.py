@@ -1,23 +1,33 @@
 """Every setting there is, read from the environment (prefix `KTRDR_`) or a `.env` file in the current folder."""
 
+import difflib
+import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from ktrdr.errors import InvalidSettings
+
+_PREFIX = "KTRDR_"
+_PASSWORD = re.compile(r"(//[^/@:]*:)[^/@]*(?=@)|(\bpassword=)[^&]*")
+Level = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+    BeforeValidator(lambda level: level.upper() if isinstance(level, str) else level),
+]
 
 
 class Settings(BaseSettings):
     """Where things lie and how the service behaves. Paths left out follow `home`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="KTRDR_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+        env_prefix=_PREFIX, env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, allow_inf_nan=False
     )
 
     home: Path = Field(default=Path(), description="folder that holds strategies/, data/, models/ and .ktrdr/")
@@ -44,14 +54,14 @@ class Settings(BaseSettings):
         default=5, ge=1, description="times that a server starts a training whose process keeps dying"
     )
     checkpoint_seconds: float = Field(default=30.0, ge=0, description="seconds between two checkpoints of a training")
-    keep_days: int | None = Field(
-        default=90, ge=1, description="days that a server keeps operations which have ended; models are kept always"
+    keep_days: int = Field(
+        default=90, ge=0, description="days that a server keeps operations which have ended (0: always), models always"
     )
     host: str = Field(default="127.0.0.1", description="address that `ktrdr serve` binds")
     port: int = Field(default=8000, ge=0, le=65535, description="port that `ktrdr serve` binds")
     tls_cert: Path | None = Field(default=None, description="certificate (PEM) that this server or host shows")
     tls_key: Path | None = Field(default=None, description="its private key (PEM)")
-    require_keys: Literal["auto", "always", "never"] = Field(
+    require_keys: Literal["auto", "always"] = Field(
         default="auto", description="API keys: auto wants them unless the server binds a loopback address"
     )
     cors_origins: list[str] = Field(
@@ -96,7 +106,7 @@ class Settings(BaseSettings):
         default=["http://127.0.0.1:8000", "http://localhost:8000"],
         description="the servers to which a host service sends results, and no others, as a JSON list",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = Field(
+    log_level: Level | None = Field(
         default=None, description="lines to write (default: none from a command, which tells its errors itself)"
     )
     log_format: Literal["text", "json"] = Field(default="text", description="how a log line looks")
@@ -163,21 +173,28 @@ class InForce:
 
 
 def settings_in_force(**overrides: object) -> list[InForce]:
-    """Every setting, in the order of the class. Raises InvalidSettings."""
-    settings, from_file = load_settings(**overrides), dotenv_values(".env") if Path(".env").is_file() else {}
+    """Every setting, in the order of the class; passwords are not shown. Raises InvalidSettings."""
+    settings, sources = load_settings(**overrides), _sources()
     rows = []
     for name, field in Settings.model_fields.items():
-        variable = f"KTRDR_{name.upper()}"
-        origin = "default"
-        if from_file.get(variable):
-            origin = ".env"
-        if os.environ.get(variable):
-            origin = "environment"
+        set_in = [origin for origin, given in sources.items() for one in _variables(name) if given.get(one)]
         if overrides.get(name) is not None:
-            origin = "option"
-        value = getattr(settings, name)
-        rows.append(InForce(variable, "" if value is None else str(value), origin, field.description or ""))
+            set_in.insert(0, "option")
+        origin = set_in[0] if set_in else "default"
+        rows.append(InForce(_variable(name), _shown(getattr(settings, name)), origin, field.description or ""))
     return rows
+
+
+def unknown_settings() -> list[str]:
+    """A sentence for each variable that looks like a setting and is none: a slip of the pen changes nothing."""
+    known = {variable.upper() for name in Settings.model_fields for variable in _variables(name)}
+    given = {variable.upper() for source in _sources().values() for variable in source}
+    sentences = []
+    for variable in sorted(given - known):
+        if variable.startswith(_PREFIX):
+            close = difflib.get_close_matches(variable, known, n=1, cutoff=0.8)
+            sentences.append(f"{variable} is no setting: " + (f"did you mean {close[0]}?" if close else "remove it"))
+    return sentences
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -187,13 +204,37 @@ def load_settings(**overrides: object) -> Settings:
     """
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
-    except ValidationError as error:
-        lines = [
-            f"KTRDR_{'_'.join(str(part) for part in row['loc']).upper()}={row['input']!r}: {row['msg']}"
-            for row in error.errors()
-        ]
-        raise InvalidSettings("a setting cannot be used: " + "; ".join(lines)) from None
     except SettingsError as error:
         field = re.search(r'field "(\w+)"', str(error))
-        name = f"KTRDR_{field[1].upper()}" if field else "it"
+        name = _variable(field[1]) if field else "it"
         raise InvalidSettings(f'a setting cannot be used: {name} has to be JSON, such as \'["one", "two"]\'') from None
+    except ValidationError as error:
+        lines = [f"{_variable(str(row['loc'][0]))}={row['input']!r}: {row['msg']}" for row in error.errors()]
+        raise InvalidSettings("a setting cannot be used: " + "; ".join(lines)) from None
+
+
+def _variable(name: str) -> str:
+    """What a setting is called in the environment."""
+    return _PREFIX + name.upper().removeprefix(_PREFIX)
+
+
+def _variables(name: str) -> list[str]:
+    """That and its older names, in small letters: the environment may have either."""
+    alias = Settings.model_fields[name].validation_alias
+    others = [str(one).lower() for one in alias.choices] if isinstance(alias, AliasChoices) else []
+    return list(dict.fromkeys([_variable(name).lower(), *others]))
+
+
+def _sources() -> dict[str, Mapping[str, str | None]]:
+    """What is said where, the strongest first, with names in small letters."""
+    file = dotenv_values(".env") if Path(".env").is_file() else {}
+    sources: dict[str, Mapping[str, str | None]] = {"environment": os.environ, ".env": file}
+    return {origin: {name.lower(): text for name, text in given.items()} for origin, given in sources.items()}
+
+
+def _shown(value: object) -> str:
+    """As it would be written, without the password that an address may hold."""
+    if value is None:
+        return ""
+    text = json.dumps(value) if isinstance(value, list) else str(value)
+    return _PASSWORD.sub(r"\1\2***", text)

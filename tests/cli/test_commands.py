@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -191,7 +192,8 @@ def test_a_training_ends_with_a_summary_that_says_what_to_do_next(ktrdr: Ktrdr, 
         "worth",
     ):
         assert part in done.out
-    assert f"ktrdr --home {home} models predict eurusd_momentum/EURUSD_1h_v" in done.out
+    proposed = rf"ktrdr --home {re.escape(str(home))} (--server http://\S+ )?models predict eurusd_momentum/EURUSD_1h_v"
+    assert re.search(proposed, done.out)
     assert [line for line in done.err.splitlines() if line] == [
         "Runs local: auto is the default; no GPU is required, and local starts fastest.",
         "Preparing features and labels…",

@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -164,12 +164,14 @@ def test_a_terminal_shows_phase_epoch_losses_and_time_left() -> None:
     assert "\x1b[?25h" in text
 
 
-def training(states: int, pause: float, *, deaf: bool = False, options: str = "") -> "subprocess.Popen[str]":
+def training(
+    states: int, pause: float, *, deaf: bool = False, options: str = "", command: Sequence[str] = TRAIN
+) -> "subprocess.Popen[str]":
     """A real process that has begun to train on a slow fake."""
     code = (
         "from ktrdr.cli.app import main; from tests.cli.fake_client import FakeClient, opening;"
         f"client = FakeClient(states={states}, pause={pause}, deaf={deaf});"
-        f"raise SystemExit(main(opening(client), {[*TRAIN, *options.split()]!r}))"
+        f"raise SystemExit(main(opening(client), {[*command, *options.split()]!r}))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -212,3 +214,21 @@ def test_a_second_ctrl_c_leaves_at_once() -> None:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=5)
     assert process.returncode == 130
+
+
+def test_ctrl_c_on_a_watch_leaves_the_training_alone_and_says_how_to_end_it() -> None:
+    """By a command that finds the server that this one was told of."""
+    process = training(200, 0.05, command=["--server", "http://x:1", "operations", "watch", "op_0"])
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "The training goes on. To end it: ktrdr --server http://x:1 operations cancel op_0" in err
+    assert "Cancelling" not in err
+
+
+def test_the_commands_that_are_proposed_find_the_server(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where it was named by an option, which the next command would not know."""
+    assert main(opening(FakeClient()), ["--server", "http://x:1", *TRAIN, "--detach"]) == 0
+    assert "ktrdr --server http://x:1 operations watch op_1" in capsys.readouterr().out
+    assert main(opening(FakeClient(end=OperationStatus.CANCELLED)), ["--server", "http://x:1", *TRAIN]) == 130
+    assert "To go on with it: ktrdr --server http://x:1 operations retry op_1" in capsys.readouterr().err

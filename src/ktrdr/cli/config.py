@@ -20,8 +20,8 @@ def show_config(context: typer.Context, as_json: Json = False) -> None:
     async def body(_: object, options: dict[str, object]) -> int | None:
         from rich.markup import escape
 
-        from ktrdr.cli.output import console, print_json, table
-        from ktrdr.settings import settings_in_force
+        from ktrdr.cli.output import console, error_console, print_json, show_notices, table
+        from ktrdr.settings import settings_in_force, unknown_settings
 
         found = settings_in_force(**options)
         if as_json:
@@ -31,6 +31,7 @@ def show_config(context: typer.Context, as_json: Json = False) -> None:
         for one in found:
             rows.add_row(one.name, escape(one.value), one.origin)
         console().print(rows)
+        show_notices(error_console(), unknown_settings())
         return None
 
     run_local(context, body, as_json=as_json)

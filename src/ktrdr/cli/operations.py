@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ktrdr.cli.options import Json
-from ktrdr.cli.running import HERE, run
+from ktrdr.cli.running import place, run
 from ktrdr.cli.training import follow_operation
 
 if TYPE_CHECKING:
@@ -77,9 +77,8 @@ def watch_operation(context: typer.Context, operation_id: Id, as_json: Json = Fa
     """Follow an operation to its end; Ctrl-C stops the watching and leaves the training running."""
 
     async def body(client: "Client") -> int | None:
-        return await follow_operation(
-            client, await client.operation(operation_id), HERE, as_json=as_json, cancel_on_ctrl_c=False
-        )
+        operation = await client.operation(operation_id)
+        return await follow_operation(client, operation, place(context), as_json=as_json, cancel_on_ctrl_c=False)
 
     run(context, body, as_json=as_json)
 
@@ -115,7 +114,7 @@ def retry_operation(
 
     async def body(client: "Client") -> int | None:
         operation = await client.retry(operation_id, from_start=start == "start")
-        return await follow_operation(client, operation, HERE, as_json=as_json, detach=detach)
+        return await follow_operation(client, operation, place(context), as_json=as_json, detach=detach)
 
     run(context, body, as_json=as_json, needs_server=detach)
 

@@ -54,7 +54,8 @@ class TrainingProgress:
         if self._quiet:
             return
         if operation.status == "queued":
-            self._describe("Waiting in the queue")
+            place = f", place {operation.queue_position}" if operation.queue_position else ""
+            self._describe(f"Waiting in the queue{place}")
             return
         if progress is None:
             self._tell(1)

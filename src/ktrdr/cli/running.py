@@ -52,23 +52,28 @@ class Session:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a command found its home and its models, so that the commands it proposes find them too."""
+    """The server that a command spoke to, its home and its models, so that the commands it proposes find them too."""
 
     home: Path | None = None
     models_dir: Path | None = None
+    server: str | None = None
 
     def command(self, words: str) -> str:
         """`ktrdr` with these words, to be typed from the same folder."""
         home = f"--home {quote(str(self.home))} " if self.home else ""
-        return f"ktrdr {home}{words}" + (f" --models-dir {quote(str(self.models_dir))}" if self.models_dir else "")
+        server = f"--server {quote(self.server)} " if self.server else ""
+        return f"ktrdr {home}{server}{words}" + (
+            f" --models-dir {quote(str(self.models_dir))}" if self.models_dir else ""
+        )
 
 
 HERE = Place()
 
 
-def place(context: typer.Context, models_dir: Path | None) -> Place:
+def place(context: typer.Context, models_dir: Path | None = None) -> Place:
     """Where this command was told to look."""
-    return Place(home=context.obj.options.get("home"), models_dir=models_dir)
+    options = context.obj.options
+    return Place(home=options.get("home"), models_dir=models_dir, server=options.get("server"))
 
 
 def run(

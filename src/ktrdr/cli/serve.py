@@ -36,4 +36,5 @@ def _say(url: str, notices: list[str]) -> None:
     screen.print(f"KTRDR serves at {url}; its API is described at {url}/docs", soft_wrap=True)
     for notice in notices:
         screen.print(f"notice: {notice}", markup=False, soft_wrap=True)
-    screen.print(f"Try: ktrdr --server {url} models list", soft_wrap=True)
+    here = url.replace("//0.0.0.0:", "//localhost:").replace("//[::]:", "//localhost:")
+    screen.print(f"Try: ktrdr --server {here} models list", soft_wrap=True)

@@ -73,7 +73,7 @@ async def follow_operation(
         error_console().print(("Warning: " if style else "") + said, style=style, markup=False, soft_wrap=True)
     with TrainingProgress(error_console(), quiet=as_json) as shown:
         on_ctrl_c = _cancelled_by_ctrl_c if cancel_on_ctrl_c else _left_by_ctrl_c
-        with on_ctrl_c(client, operation.operation_id, shown):
+        with on_ctrl_c(client, operation.operation_id, shown, where):
             async for state in client.watch(operation.operation_id):
                 operation = state
                 if place != (place := _place(operation)) and not as_json:
@@ -98,13 +98,13 @@ def _detached(operation: "Operation", where: Place, *, as_json: bool) -> int:
 
 
 @contextmanager
-def _left_by_ctrl_c(client: "Client", operation_id: str, shown: "TrainingProgress") -> Iterator[None]:
+def _left_by_ctrl_c(client: "Client", operation_id: str, shown: "TrainingProgress", where: Place) -> Iterator[None]:
     """Ctrl-C leaves the training alone and says how to end it."""
     import asyncio
 
     def interrupt() -> None:
         shown.close()
-        shown.say(f"The training goes on. To end it: ktrdr operations cancel {operation_id}")
+        shown.say(f"The training goes on. To end it: {where.command(f'operations cancel {operation_id}')}")
         sys.stderr.flush()
         os._exit(CANCELLED)
 
@@ -117,7 +117,9 @@ def _left_by_ctrl_c(client: "Client", operation_id: str, shown: "TrainingProgres
 
 
 @contextmanager
-def _cancelled_by_ctrl_c(client: "Client", operation_id: str, shown: "TrainingProgress") -> Iterator[None]:
+def _cancelled_by_ctrl_c(
+    client: "Client", operation_id: str, shown: "TrainingProgress", where: Place
+) -> Iterator[None]:
     """The first Ctrl-C cancels the training and waits for its end; the second leaves at once."""
     import asyncio
 
@@ -164,7 +166,9 @@ def _end(operation: "Operation", where: Place, *, as_json: bool) -> int:
         show_training(console(), operation.result, where, reason=operation.execution_reason)
     elif operation.status is OperationStatus.CANCELLED:
         what = operation.type.replace("_", " ")
-        error_console().print(f"The {what} was cancelled; nothing was saved (operation {operation.operation_id}).")
+        again = where.command(f"operations retry {operation.operation_id}")
+        said = f"The {what} was cancelled; nothing was saved. To go on with it: {again}"
+        error_console().print(said, markup=False, soft_wrap=True)
     else:
         message = (operation.error or {}).get("message", "the training failed")
         error_console().print(f"Error: {message}", markup=False, soft_wrap=True)

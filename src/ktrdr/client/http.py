@@ -1,6 +1,7 @@
 """The Client of a server: the same calls, over HTTP."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
@@ -37,14 +38,17 @@ class HttpClient:
     ) -> None:
         self._patience = patience
         self._url = url.rstrip("/")
+        if api_key and not re.fullmatch(r"[!-~]+", api_key):
+            raise InvalidSettings("KTRDR_API_KEY holds characters that no key has: copy it again, without spaces")
+        verify = _trusted(ca_file) if ca_file else True
         try:
             self._http = httpx2.AsyncClient(
                 base_url=f"{self._url}/api/v1",
                 headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
                 timeout=httpx2.Timeout(_READ_SECONDS, connect=5.0),
-                verify=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
+                verify=verify,
             )
-        except (httpx2.InvalidURL, OSError, ValueError) as error:
+        except (httpx2.InvalidURL, ValueError) as error:
             raise InvalidSettings(f"the server {url!r} cannot be used ({error}): write http://host:8000") from None
         if self._http.base_url.scheme not in ("http", "https") or not self._http.base_url.host:
             raise InvalidSettings(f"the server {url!r} is no address: write http://host:8000 or https://host")
@@ -248,9 +252,23 @@ class HttpClient:
 
     def _unreachable(self, error: Exception) -> Unavailable:
         reason = str(error) or type(error).__name__
+        if "CERTIFICATE_VERIFY_FAILED" in reason:
+            return Unavailable(
+                f"the certificate of the server {self._url} is not trusted ({reason.rpartition('failed: ')[2]}): "
+                "set KTRDR_CA_FILE to the certificate (PEM) of who has signed it"
+            )
         return Unavailable(
             f"the server {self._url} does not answer ({reason}): check its address, or start one with `ktrdr serve`"
         )
+
+
+def _trusted(ca_file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except OSError as error:
+        raise InvalidSettings(
+            f"KTRDR_CA_FILE={ca_file} cannot be used ({error.strerror or error}): name a file of certificates (PEM)"
+        ) from None
 
 
 def _start(wanted: StartTraining) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ktrdr.errors import InvalidSettings, KtrdrError, StorageFailed
 
 BUSY_SECONDS = 30
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg"}
+_WRITE = "write sqlite:///path/to/file.db or postgresql://user:password@host/name"
 _PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}",
     "PRAGMA journal_mode = TRUNCATE",
@@ -85,10 +86,10 @@ class Database:
 def _read_url(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except exc.ArgumentError:
-        raise InvalidSettings(
-            "KTRDR_DATABASE_URL cannot be read: write sqlite:///path/to/file.db or postgresql://user:password@host/name"
-        ) from None
+    except (exc.ArgumentError, ValueError):
+        raise InvalidSettings(f"KTRDR_DATABASE_URL cannot be read: {_WRITE}") from None
+    if parsed.get_backend_name() not in ("sqlite", "postgresql", "postgres"):
+        raise InvalidSettings(f"KTRDR_DATABASE_URL names {parsed.get_backend_name()}, which is not supported: {_WRITE}")
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise InvalidSettings("a database in memory forgets every operation: name a file, sqlite:///path/to/file.db")
     return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))

@@ -52,7 +52,7 @@ async def serve(*, listening: Callable[[str, list[str]], None], **options: Any) 
     should know."""
     from ktrdr.api.app import create_app
     from ktrdr.contracts.addresses import is_loopback
-    from ktrdr.settings import load_settings
+    from ktrdr.settings import load_settings, unknown_settings
     from ktrdr.web.server import Address, run_server
 
     settings = load_settings(**options)
@@ -72,10 +72,12 @@ async def serve(*, listening: Callable[[str, list[str]], None], **options: Any) 
             tracing=backend.tracing,
             desk=backend.desk,
             scope_of=backend.keys.scope_of if with_keys else None,
-            hosts={"localhost", "127.0.0.1", "::1", settings.host} if local else None,
+            hosts=None if with_keys else {"localhost", "127.0.0.1", "::1", settings.host},
             origins=settings.cors_origins,
         )
-        notices = [] if not with_keys or await backend.keys.list() else [_NO_KEYS]
+        notices = [_NO_KEYS] if with_keys and not await backend.keys.list() else []
+        notices += [] if local or settings.tls_cert else [_NO_TLS]
+        notices += unknown_settings()
         if not local and settings.public_url is None and await backend.services.hosts.entries():
             notices.append(_NO_PUBLIC_URL)
 
@@ -101,6 +103,9 @@ async def serve(*, listening: Callable[[str, list[str]], None], **options: Any) 
         )
 
 
+_NO_TLS = (
+    "keys are sent to this server in plain HTTP: set KTRDR_TLS_CERT and KTRDR_TLS_KEY, or put what speaks TLS before it"
+)
 _NO_KEYS = "nobody can use this server yet, it wants API keys: `ktrdr keys create NAME --scope admin` makes one"
 _NO_PUBLIC_URL = (
     "its hosts do not know where it is, so that they can fetch no bars and their results are called for:"
