@@ -11,8 +11,9 @@ from scipy import stats
 from tests.execution.test_executor import TEXT, Shelf
 from tests.support import bars_of
 
+from ktrdr.contracts.strategies import StrategyOverrides
 from ktrdr.contracts.training import Phase
-from ktrdr.errors import NotEnoughData, TrainingCancelled
+from ktrdr.errors import InvalidStrategy, NotEnoughData, TrainingCancelled
 from ktrdr.execution.checkpoints import CheckpointFolder
 from ktrdr.execution.data.bars import Bars
 from ktrdr.execution.nulls.kept import KeptWalks
@@ -21,6 +22,7 @@ from ktrdr.execution.nulls.sentences import conclusions
 from ktrdr.execution.steps import Steps
 from ktrdr.execution.strategy.grammar import Strategy
 from ktrdr.execution.strategy.reading import read_strategy
+from ktrdr.execution.strategy.repository import StrategyFiles
 
 METRICS = {"balanced_accuracy": 0.5, "accuracy": 0.5, "trades": {"sharpe": 1.0}, "classes": ["BUY", "SELL"]}
 
@@ -233,3 +235,15 @@ def test_easy_labels_are_called_easy() -> None:
     fair = {"balanced_accuracy": {"value": 0.35, "p": 0.2, **null, "null_mean": 0.34}}
     assert not any("told right" in sentence for sentence in conclusions(fair, classes, 19))
     assert any("4 walks cannot give a p below 0.2" in sentence for sentence in conclusions(fair, classes, 4))
+
+
+def test_a_strategy_or_its_caller_says_how_many_walks(tmp_path: Path) -> None:
+    """None by default; a caller's number wins; what is no number of walks is refused."""
+    (tmp_path / "a.yaml").write_text(TEXT.replace("seed: 42", "seed: 42\n  null_test: 19"), encoding="utf-8")
+    files = StrategyFiles(tmp_path)
+    assert files.read("a").resolved["training"]["null_test"] == 19
+    assert files.read("a", StrategyOverrides(null_test=99)).resolved["training"]["null_test"] == 99
+    assert MOMENTUM.training.null_test is None
+    for wrong in ("-1", "many", "2.5", "true"):
+        with pytest.raises(InvalidStrategy, match="null_test"):
+            read_strategy(TEXT.replace("seed: 42", f"seed: 42\n  null_test: {wrong}"), "test")
