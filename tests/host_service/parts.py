@@ -172,10 +172,11 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(app: Any, port: int = 0) -> AsyncIterator[int]:
-    """The app on a real port, as long as the block lasts; connections that are open then are cut."""
+async def served(app: Any, port: int = 0, **options: Any) -> AsyncIterator[int]:
+    """The app on a real port, as long as the block lasts; connections that are open then are cut. `options` are
+    uvicorn's."""
     with socket.create_server(("127.0.0.1", port)) as bound:
-        server = _Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+        server = _Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1, **options))
         task = asyncio.create_task(server.serve(sockets=[bound]))
         await until(lambda: server.started)
         try:
