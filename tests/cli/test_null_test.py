@@ -56,11 +56,14 @@ def test_a_cancelled_one_says_what_it_was(capsys: Captured) -> None:
 
 
 def test_a_training_with_a_null_test_shows_it() -> None:
-    """Beside its own metrics."""
-    screen = Console(file=io.StringIO(), width=80)
-    show_training(screen, training_result(test_metrics={**TEST_METRICS, "null_test": NULL_TEST}))
-    assert isinstance(screen.file, io.StringIO)
-    assert "beside 19 walks" in screen.file.getvalue()
+    """First, behind the trades where labels have some: it is what the other numbers are to be read by."""
+    for trades in ({}, {"trades": TEST_METRICS["trades"]}):
+        screen = Console(file=io.StringIO(), width=80)
+        metrics = {name: value for name, value in TEST_METRICS.items() if name != "trades"}
+        show_training(screen, training_result(test_metrics={**metrics, **trades, "null_test": NULL_TEST}))
+        assert isinstance(screen.file, io.StringIO)
+        out = screen.file.getvalue()
+        assert out.index("beside 19 walks") < out.index("trained on") < out.index("not distinguishable from")
 
 
 def test_the_list_names_null_tests(capsys: Captured) -> None:

@@ -218,7 +218,6 @@ def delete_model(
 
 
 def _show_model(details: "ModelDetails") -> None:
-    from ktrdr.cli.null_report import show_null_test
     from ktrdr.cli.output import console, facts, minute, show_notices
     from ktrdr.cli.summary import (
         confusion,
@@ -261,8 +260,6 @@ def _show_model(details: "ModelDetails") -> None:
     )
     screen.print(metrics_table(test, "Test, beside the baselines"))
     show_verdict(screen, test)
-    if "null_test" in test:
-        show_null_test(screen, test["null_test"])
     if "confusion_matrix" in test:
         screen.print(confusion(test))
     screen.print(most_important(features["importance"], count=len(features["names"])))

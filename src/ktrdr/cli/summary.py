@@ -66,9 +66,6 @@ def show_training(screen: Console, result: "TrainingResult", where: Place = HERE
     screen.print(metrics_table(result.test_metrics, "Test, beside the baselines"))
     show_verdict(screen, result.test_metrics)
     screen.print()
-    if "null_test" in result.test_metrics:
-        show_null_test(screen, result.test_metrics["null_test"])
-        screen.print()
     if "confusion_matrix" in result.test_metrics:
         screen.print(confusion(result.test_metrics))
         screen.print()
@@ -89,17 +86,21 @@ def show_training(screen: Console, result: "TrainingResult", where: Place = HERE
 
 
 def show_opening(screen: Console, metrics: Mapping[str, Any], baselines: Mapping[str, Any] | None = None) -> None:
-    """What a report opens with: the trades, or, where labels say nothing to do, how the model stands to its rivals."""
+    """What a report opens with: the trades and the walks, or, where labels say nothing to do and no walk was made, how
+    the model stands to its rivals."""
     if "trades" in metrics:
         show_trades(screen, metrics)
-        return
-    prose(screen, verdict(metrics, baselines))
-    screen.print()
+    if "null_test" in metrics:
+        show_null_test(screen, metrics["null_test"])
+        screen.print()
+    elif "trades" not in metrics:
+        prose(screen, verdict(metrics, baselines))
+        screen.print()
 
 
 def show_verdict(screen: Console, metrics: Mapping[str, Any], baselines: Mapping[str, Any] | None = None) -> None:
     """The sentence under a table of metrics, unless the report has opened with it."""
-    if "trades" in metrics:
+    if "trades" in metrics or "null_test" in metrics:
         prose(screen, verdict(metrics, baselines))
 
 
