@@ -10,8 +10,11 @@ from typing import Any, cast
 import pytest
 
 from ktrdr.client.in_process import InProcessClient, OpenServices, Services
+from ktrdr.contracts.bars import SeriesWanted
 from ktrdr.contracts.leaks import CheckLeaks
+from ktrdr.contracts.strategies import StrategyDetails
 from ktrdr.contracts.training import StartTraining
+from ktrdr.errors import DataNotFound
 
 
 class Part:
@@ -153,11 +156,11 @@ async def test_blocking_calls_leave_the_loop_alone() -> None:
     """Each call reaches its part with its arguments, in another thread."""
     house, none = House(), {"symbols": None, "start": None, "end": None}
     detected = dict.fromkeys(("symbol", "timeframe", "timezone", "calendar"))
+    unsaid = dict.fromkeys(("column", "stamped", "frequency", "timezone"))
     async with house.client as client:
         said = [
             await client.strategies(),
             await client.strategy("momentum"),
-            await client.validate("name: a", "a.yaml"),
             await client.check_leaks(LEAKS),
             await client.models("momentum"),
             await client.model("m"),
@@ -167,12 +170,12 @@ async def test_blocking_calls_leave_the_loop_alone() -> None:
             await client.series(),
             await client.check_series("EURUSD", "1h"),
             await client.import_bars(Path("a.csv"), replace=True),
+            await client.import_series(Path("a.csv"), name="fred_DGS2", lag="1d"),
         ]
         described = await client.describe_series("EURUSD", "1h")
     assert cast("list[Any]", said) == [
         ("summaries", (), {}),
         ("read", ("momentum",), {}),
-        ("read_text", ("name: a", "a.yaml"), {}),
         ("check", (LEAKS,), {}),
         ("records", ("momentum",), {}),
         ("show", ("m",), {}),
@@ -182,6 +185,26 @@ async def test_blocking_calls_leave_the_loop_alone() -> None:
         ("series", (), {}),
         ("check", ("EURUSD", "1h"), {}),
         ("import_file", (Path("a.csv"),), {**detected, "accept_jumps": False, "replace": True}),
+        ("import_series", (Path("a.csv"),), {**unsaid, "name": "fred_DGS2", "lag": "1d", "replace": False}),
     ]
     assert cast("Any", described) == ("details", ("EURUSD", "1h"), {})
     assert threading.get_ident() not in house.part.threads
+
+
+async def test_a_valid_strategy_says_what_a_training_would_miss() -> None:
+    """A notice for each series that is not there, one a line."""
+    house = House()
+    said = {"name": "a", "source": "a.yaml", "text": "", "resolved": {}, "start_date": None, "end_date": None}
+    bars = {"symbols": ["X"], "timeframes": ["1h"], "base_timeframe": "1h", "feature_names": [], "notices": ["n"]}
+    details = StrategyDetails.model_validate({**said, **bars, "series": [{"symbol": "X", "timeframe": "1h"}]})
+
+    def readings(series: list[SeriesWanted], start: None, end: None) -> None:
+        assert (series, start, end) == (details.series, None, None)
+        raise DataNotFound("there are no bars\nthere is no series")
+
+    parts: Any = house.part
+    parts.read_text = lambda text, source: details
+    async with house.client as client:
+        assert await client.validate("name: a", "a.yaml") == details
+        parts.readings = readings
+        assert (await client.validate("name: a", "a.yaml")).notices == ["n", "there are no bars", "there is no series"]

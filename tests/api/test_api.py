@@ -92,6 +92,7 @@ MISTAKES: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("GET", "/nowhere", {}, 404, "not_found"),
     ("PUT", "/operations", {}, 405, "method_not_allowed"),
     ("POST", "/data/imports", {}, 422, "invalid_request"),
+    ("POST", "/data/series", {"files": {"file": ("a.csv", b"")}}, 422, "invalid_request"),
 ]
 
 
@@ -196,6 +197,18 @@ def test_bars_are_uploaded_under_their_own_name(api: TestClient, client: FakeCli
     assert (options["symbol"], options["replace"], options["calendar"]) == ("EURUSD", True, None)
 
 
+def test_a_series_is_uploaded_with_what_is_said_of_it(api: TestClient, client: FakeClient) -> None:
+    """What is not said is not made up; an odd word is refused."""
+    said = {"name": "fred_DGS2", "lag": "1d", "stamped": "start"}
+    answer = api.post(f"{API}/data/series", files={"file": ("EURUSD.csv", b"date,value\n")}, data=said)
+    assert (answer.status_code, answer.json()["series"]["symbol"]) == (201, "fred_DGS2")
+    ((path, options),) = client.imported
+    assert not path.exists()
+    assert options == {**said, "column": None, "frequency": None, "timezone": None, "replace": False}
+    odd = api.post(f"{API}/data/series", files={"file": ("EURUSD.csv", b"")}, data={**said, "stamped": "middle"})
+    assert odd.status_code == 422
+
+
 @pytest.mark.parametrize("name", ["x" * 300 + ".csv", "a\tb.csv", "..", ""])
 def test_no_name_of_an_upload_breaks_the_server(api: TestClient, name: str) -> None:
     """And what is wrong with a file is told of its name, not of where the server has put it."""
@@ -215,6 +228,7 @@ ALLOWED = [
     ("POST", "/operations/op_0/retry", Scope.TRAIN),
     ("DELETE", "/operations/op_0", Scope.TRAIN),
     ("POST", "/data/imports", Scope.TRAIN),
+    ("POST", "/data/series", Scope.TRAIN),
     ("DELETE", "/models/momentum/EURUSD_1h_v1", Scope.ADMIN),
 ]
 

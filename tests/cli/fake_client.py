@@ -66,6 +66,7 @@ class FakeClient:
         self.asked: dict[str, dict[str, Any]] = {}
         self.stored = {MODEL}
         self.imported: list[tuple[Path, dict[str, Any]]] = []
+        self.values: list[SeriesInfo] = []
         self.broken: Exception | None = None
         self.findings: list[Finding] = []
         self.signals = signals(12)
@@ -295,7 +296,7 @@ class FakeClient:
             yield piece
 
     async def series(self) -> list[SeriesInfo]:
-        return [_series("AAPL", "1d"), _series("EURUSD", "1h")]
+        return [_series("AAPL", "1d"), _series("EURUSD", "1h"), *self.values]
 
     async def describe_series(self, symbol: str, timeframe: str) -> SeriesDetails:
         bars = [Bar(time=START, open=1.05, high=1.06, low=1.04, close=1.055, volume=10.0)]
@@ -310,6 +311,13 @@ class FakeClient:
         self.imported.append((path, options))
         return CheckReport(series=_series("EURUSD", "1h"), findings=self.findings)
 
+    async def import_series(self, path: Path, **options: Any) -> CheckReport:
+        if not path.name.startswith("EURUSD"):
+            raise DataNotFound(f"there is no file {path}")
+        self.imported.append((path, options))
+        self.values = [_series(options["name"], "1d").model_copy(update={"calendar": "observed", "lag": "1d"})]
+        return CheckReport(series=self.values[0], findings=self.findings)
+
     def _know(self, wanted: StartTraining) -> None:
         if self.broken:
             raise self.broken
@@ -321,9 +329,11 @@ class FakeClient:
             raise ModelNotFound(f"there is no model {name}: `ktrdr models list` names those there are")
 
     def _series(self, symbol: str, timeframe: str) -> SeriesInfo:
-        if (symbol, timeframe) not in (("EURUSD", "1h"), ("AAPL", "1d")):
-            raise DataNotFound(f"there are no bars of {symbol} {timeframe}")
-        return _series(symbol, timeframe)
+        stored = [_series("EURUSD", "1h"), _series("AAPL", "1d"), *self.values]
+        for one in stored:
+            if (one.symbol, one.timeframe) == (symbol, timeframe):
+                return one
+        raise DataNotFound(f"there are no bars of {symbol} {timeframe}")
 
     def _change(self, operation_id: str, **values: Any) -> Operation:
         operation = self._operations[operation_id]

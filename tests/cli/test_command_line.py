@@ -35,6 +35,7 @@ COMMANDS: dict[str, list[str]] = {
     "hosts add": ["gpu2", "https://gpu2:8100"],
     "hosts remove": ["gpu1"],
     "data import": ["EURUSD_1h.csv"],
+    "data import-series": ["EURUSD_DGS2.csv", "--name", "fred_DGS2", "--lag", "1d"],
     "data list": [],
     "data show": ["EURUSD", "1h"],
     "data check": ["EURUSD", "1h"],
@@ -107,6 +108,8 @@ FAILING: list[tuple[list[str], str, str]] = [
     (["hosts", "remove", "gpu9"], "not_found", "there is no host gpu9"),
     (["data", "show", "EURUSD", "4h"], "data_not_found", "there are no bars of EURUSD 4h"),
     (["data", "check", "EURUSD", "4h"], "data_not_found", "there are no bars of EURUSD 4h"),
+    (["data", "show", "fred_DGS2"], "invalid_request", "name the timeframe of fred_DGS2 too, such as 1h"),
+    (["data", "import-series", "nothing.csv", "--name", "x"], "data_not_found", "there is no file nothing.csv"),
     (["data", "import", "nothing.csv"], "data_not_found", "there is no file nothing.csv"),
 ]
 
@@ -143,7 +146,8 @@ USAGE = [
     ["models", "predict", MODEL, "--last", "0"],
     ["models", "delete", MODEL],
     ["models", "delete", MODEL, "--json"],
-    ["data", "check", "EURUSD"],
+    ["data", "import-series", "DGS2.csv"],
+    ["data", "import-series", "DGS2.csv", "--name", "fred_DGS2", "--stamped", "middle"],
     ["data", "import", "EURUSD_1h.csv", "EURUSD_4h.csv", "--symbol", "EURUSD"],
     ["--log-level", "LOUD", "data", "list"],
 ]

@@ -162,6 +162,25 @@ def test_import_hands_its_options_on(capsys: Captured) -> None:
     assert "nothing.csv" in err
 
 
+def test_a_series_of_values_is_imported_shown_and_checked(capsys: Captured) -> None:
+    """Options are handed on; where a name has one series, its length need not be said."""
+    client = FakeClient()
+    command = ["data", "import-series", "EURUSD_DGS2.csv", "--name", "fred_DGS2", "--lag", "1d", "--stamped", "end"]
+    assert main(opening(client), command) == 0
+    given = {"column": None, "frequency": None, "timezone": None, "replace": False}
+    assert client.imported[0][1] == {**given, "name": "fred_DGS2", "lag": "1d", "stamped": "end"}
+    assert "fred_DGS2 1d imported from EURUSD_DGS2.csv: 6,225 values" in capsys.readouterr().out
+    assert main(opening(client), ["data", "list"]) == 0
+    assert "lag 1d" in capsys.readouterr().out
+    assert main(opening(client), ["data", "show", "fred_DGS2"]) == 0
+    out = capsys.readouterr().out
+    assert ("known at (UTC)" in out, "open" in out) == (True, False)
+    assert main(opening(client), ["data", "show", "EURUSD"]) == 0
+    assert "open" in capsys.readouterr().out
+    assert main(opening(client), ["data", "check", "fred_DGS2"]) == 0
+    assert "fred_DGS2 1d checked: 6,225 values" in capsys.readouterr().out
+
+
 def test_hosts_are_listed_with_what_they_have(capsys: Captured) -> None:
     """A silent one too; without any the sentence says how to get one."""
     client = FakeClient()

@@ -1,7 +1,7 @@
 """Real SQLite files and a real PostgreSQL, services with short waits, repositories of one strategy and one series."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -122,12 +122,20 @@ class OneSeries:
             path="-",
         )
 
-    def reading(self, wanted: SeriesWanted, start: datetime | None, end: datetime | None) -> SeriesReading:
-        stored = self.describe(wanted.symbol, "1h")
+    def readings(
+        self, series: Sequence[SeriesWanted], start: datetime | None, end: datetime | None
+    ) -> list[SeriesReading]:
         if start and start >= END:
-            raise DataNotFound(f"there are no bars of {wanted.name} from {start}: choose other dates or import more")
-        notice = None if wanted.timeframe == "1h" else f"{wanted.name} is resampled from 1h"
-        return SeriesReading(wanted=wanted, bars=6000, stored=stored, notice=notice)
+            raise DataNotFound(f"there are no bars of {series[0].name} from {start}: choose other dates or import more")
+        return [
+            SeriesReading(
+                wanted=wanted,
+                bars=6000,
+                stored=self.describe(wanted.symbol, "1h"),
+                notice=None if wanted.timeframe == "1h" else f"{wanted.name} is resampled from 1h",
+            )
+            for wanted in series
+        ]
 
 
 class NothingSaved:

@@ -1,11 +1,12 @@
-"""`/data`: list, show, check and import bars."""
+"""`/data`: list, show, check and import bars, and other series."""
 
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
 from fastapi.responses import StreamingResponse
@@ -84,20 +85,54 @@ async def import_bars(
     replace: Annotated[bool, Form()] = False,
 ) -> CheckReport:
     """Store a file's bars and say what was found in them; symbol and timeframe may come from the file's name."""
+    async with _uploaded(file) as path:
+        return await client.import_bars(
+            path,
+            symbol=symbol,
+            timeframe=timeframe,
+            timezone=timezone,
+            calendar=calendar,
+            accept_jumps=accept_jumps,
+            replace=replace,
+        )
+
+
+@router.post("/series", status_code=201, responses=answers(409), dependencies=[TRAIN])
+async def import_series(
+    client: Service,
+    file: Annotated[UploadFile, File(description="CSV (also .gz) or Parquet")],
+    name: Annotated[str, Form(max_length=100, examples=["fred_DGS2"])],
+    lag: Annotated[str | None, Form(max_length=50, description="how long after its period a value is known")] = None,
+    column: Text = None,
+    stamped: Annotated[Literal["start", "end"] | None, Form(description="what the times are of periods")] = None,
+    frequency: Text = None,
+    timezone: Text = None,
+    replace: Annotated[bool, Form()] = False,
+) -> CheckReport:
+    """Store a file's values, each with the moment at which it was known: that of a column `known_at`, or the end of its
+    period and `lag`. Strategies read them through `context_data`."""
+    async with _uploaded(file) as path:
+        return await client.import_series(
+            path,
+            name=name,
+            lag=lag,
+            column=column,
+            stamped=stamped,
+            frequency=frequency,
+            timezone=timezone,
+            replace=replace,
+        )
+
+
+@asynccontextmanager
+async def _uploaded(file: UploadFile) -> AsyncIterator[Path]:
+    """A copy of an upload; where it lies is nobody's business."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / _safe_name(file.filename or "")
         await asyncio.to_thread(_copy, file, path)
         try:
-            return await client.import_bars(
-                path,
-                symbol=symbol,
-                timeframe=timeframe,
-                timezone=timezone,
-                calendar=calendar,
-                accept_jumps=accept_jumps,
-                replace=replace,
-            )
-        except KtrdrError as error:  # where it was copied to is nobody's business
+            yield path
+        except KtrdrError as error:
             raise restore({**error.details(), "message": str(error).replace(f"{folder}/", "")}) from None
 
 

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
 
 import httpx2
@@ -206,8 +206,30 @@ class HttpClient:
         replace: bool = False,
     ) -> CheckReport:
         given = {"symbol": symbol, "timeframe": timeframe, "timezone": timezone, "calendar": calendar}
-        form = {name: text for name, text in given.items() if text is not None}
-        form |= {"accept_jumps": str(accept_jumps).lower(), "replace": str(replace).lower()}
+        return await self._upload("/data/imports", path, {**given, "accept_jumps": accept_jumps, "replace": replace})
+
+    async def import_series(
+        self,
+        path: Path,
+        *,
+        name: str,
+        lag: str | None = None,
+        column: str | None = None,
+        stamped: Literal["start", "end"] | None = None,
+        frequency: str | None = None,
+        timezone: str | None = None,
+        replace: bool = False,
+    ) -> CheckReport:
+        given = {"name": name, "lag": lag, "column": column, "stamped": stamped, "frequency": frequency}
+        return await self._upload("/data/series", path, {**given, "timezone": timezone, "replace": replace})
+
+    async def _upload(self, route: str, path: Path, said: Mapping[str, str | bool | None]) -> CheckReport:
+        """A file with what is said of it."""
+        form = {
+            name: str(value).lower() if isinstance(value, bool) else value
+            for name, value in said.items()
+            if value is not None
+        }
         try:
             file = await asyncio.to_thread(path.open, "rb")
         except FileNotFoundError:
@@ -216,7 +238,7 @@ class HttpClient:
             raise StorageFailed(f"cannot read {path}: {error.strerror}") from None
         with file:
             upload = {"file": (path.name, file)}
-            answer = await self._ask("POST", "/data/imports", data=form, files=upload, timeout=_WORK_SECONDS)
+            answer = await self._ask("POST", route, data=form, files=upload, timeout=_WORK_SECONDS)
         return _read(CheckReport, answer)
 
     async def _ask(self, method: str, path: str, **more: Any) -> Any:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from ktrdr.contracts.bars import BarRepository, CheckReport, SeriesDetails, SeriesInfo
 from ktrdr.contracts.hosts import HostEntry, HostReport
@@ -13,6 +13,7 @@ from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, ModelR
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus
 from ktrdr.contracts.strategies import StrategyDetails, StrategyRepository, StrategySummary
 from ktrdr.contracts.training import StartTraining, TrainingConfig, TrainingPlan
+from ktrdr.errors import DataNotFound, DataRefused
 from ktrdr.logs import OperationLogs
 from ktrdr.orchestration.host_registry import HostRegistry
 from ktrdr.orchestration.operations_service import OperationsService
@@ -132,7 +133,16 @@ class InProcessClient:
         return await asyncio.to_thread(lambda: self._strategies.read(name))
 
     async def validate(self, text: str, source: str) -> StrategyDetails:
-        return await asyncio.to_thread(lambda: self._strategies.read_text(text, source))
+        return await asyncio.to_thread(self._validated, text, source)
+
+    def _validated(self, text: str, source: str) -> StrategyDetails:
+        """The strategy, with a notice for each series that a training would miss."""
+        details = self._strategies.read_text(text, source)
+        try:
+            self._bars.readings(details.series, details.start_date, details.end_date)
+        except (DataNotFound, DataRefused) as error:
+            return details.model_copy(update={"notices": [*details.notices, *str(error).splitlines()]})
+        return details
 
     async def check_leaks(self, wanted: CheckLeaks) -> LeakReport:
         return await self._long.run(lambda: self._leaks.check(wanted))
@@ -192,6 +202,31 @@ class InProcessClient:
                 timezone=timezone,
                 calendar=calendar,
                 accept_jumps=accept_jumps,
+                replace=replace,
+            )
+        )
+
+    async def import_series(
+        self,
+        path: Path,
+        *,
+        name: str,
+        lag: str | None = None,
+        column: str | None = None,
+        stamped: Literal["start", "end"] | None = None,
+        frequency: str | None = None,
+        timezone: str | None = None,
+        replace: bool = False,
+    ) -> CheckReport:
+        return await asyncio.to_thread(
+            lambda: self._bars.import_series(
+                path,
+                name=name,
+                lag=lag,
+                column=column,
+                stamped=stamped,
+                frequency=frequency,
+                timezone=timezone,
                 replace=replace,
             )
         )

@@ -1,5 +1,6 @@
 """Stored bars as the upper floors see them: which series there are, and what was found in them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
@@ -20,7 +21,11 @@ class Finding(Value):
 
 
 class SeriesInfo(Value):
-    """One stored series. Times are the open stamps of its first and last bar, UTC."""
+    """One stored series. Times are the open stamps of its first and last bar, UTC.
+
+    A series of observations has the calendar `observed`: its times are the moments at which values were known, and
+    `lag` says how long after their periods.
+    """
 
     symbol: str
     timeframe: str
@@ -32,6 +37,12 @@ class SeriesInfo(Value):
     source: str
     path: str
     jumps_accepted: bool = False
+    lag: str | None = None
+
+    @property
+    def observed(self) -> bool:
+        """Whether it is a series of observations."""
+        return self.calendar == "observed"
 
 
 class CheckReport(Value):
@@ -61,14 +72,16 @@ class SeriesDetails(Value):
 
 
 class SeriesWanted(Value):
-    """A series that a training reads."""
+    """A series that a training reads: bars of a symbol on a timeframe; without a timeframe, the observations that are
+    stored under that name, known with the `publication_lag`, if one is said, instead of their own."""
 
     symbol: str
-    timeframe: str
+    timeframe: str | None = None
+    publication_lag: str | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.symbol} {self.timeframe}"
+        return f"{self.symbol} {self.timeframe}" if self.timeframe else self.symbol
 
 
 class SeriesReading(Value):
@@ -79,6 +92,12 @@ class SeriesReading(Value):
     bars: int
     stored: SeriesInfo
     notice: str | None = None
+
+    @property
+    def resampled_from(self) -> str | None:
+        """The timeframe that its bars are made of, None where they are stored."""
+        stored = self.stored.timeframe
+        return None if self.wanted.timeframe in (None, stored) else stored
 
 
 class BarRepository(Protocol):
@@ -93,11 +112,28 @@ class BarRepository(Protocol):
     def file(self, symbol: str, timeframe: str, digest: str) -> Path:
         """The file of the stored series, if its bars have that digest; else DataNotFound."""
 
-    def reading(self, wanted: SeriesWanted, start: datetime | None, end: datetime | None) -> SeriesReading:
-        """What a training of [start, end) finds: stored bars, or bars made of shorter ones. Raises DataNotFound when
-        there are none, and DataRefused when they would train a dishonest model."""
+    def readings(
+        self, series: Sequence[SeriesWanted], start: datetime | None, end: datetime | None
+    ) -> list[SeriesReading]:
+        """What a training of [start, end) finds: stored bars, or bars made of shorter ones. Raises DataNotFound with a
+        line for each series that is not there, and DataRefused when bars would train a dishonest model."""
 
     def check(self, symbol: str, timeframe: str) -> CheckReport: ...
+
+    def import_series(
+        self,
+        path: Path,
+        *,
+        name: str,
+        lag: str | None = None,
+        column: str | None = None,
+        stamped: Literal["start", "end"] | None = None,
+        frequency: str | None = None,
+        timezone: str | None = None,
+        replace: bool = False,
+    ) -> CheckReport:
+        """Read the values of a CSV or Parquet file into the store, each with the moment at which it was known: that
+        of a column `known_at`, or the end of its period and `lag`. Raises InvalidRequest when neither is there."""
 
     def import_file(
         self,

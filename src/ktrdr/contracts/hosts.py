@@ -113,6 +113,7 @@ class SeriesNeeded(Value):
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     calendar: str = Field(min_length=1, max_length=60)
     jumps_accepted: bool = False
+    lag: str | None = Field(default=None, max_length=60)
 
 
 class SessionStart(Value):

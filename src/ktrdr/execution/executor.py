@@ -103,7 +103,7 @@ class TrainingExecutor:
             split = split_rows(rows, market.bases, strategy.training_data, training.data_split)
             require_enough(split, labeler.classes)
             dataset = build_dataset(split, columns, training, strategy.model.window)
-            folds = folds_of(rows, market.bases, strategy, features.reach(market.bases[0].timeframe))
+            folds = folds_of(rows, market.bases, strategy, features.reach(market.series[0]))
             require_enough_folds(folds, labeler.classes)
             _log.debug("rows", total=len(rows), dropped=dropped, purged=split.purged, embargo=split.embargo)
 

@@ -11,6 +11,7 @@ from ktrdr.contracts.models import Evaluation, Prediction, Signal
 from ktrdr.errors import InvalidRequest, NotEnoughData
 from ktrdr.execution.artifact import TrainedModel, restore
 from ktrdr.execution.data.bars import Bars
+from ktrdr.execution.data.context import ContextSource
 from ktrdr.execution.features.builder import FeatureBuilder, FeatureMatrix
 from ktrdr.execution.fuzzy.engine import FuzzyEngine
 from ktrdr.execution.indicators.engine import IndicatorEngine
@@ -27,6 +28,8 @@ class BarArchive(Protocol):
     """Bars from a given stamp on: `DataManager`, or a test's own."""
 
     def load_from(self, symbol: str, timeframe: str, first_us: int | None, end: datetime | None) -> Bars: ...
+
+    def load_context_from(self, source: ContextSource, first_us: int | None, end: datetime | None) -> Bars: ...
 
 
 class StoredModelUser:
@@ -110,20 +113,20 @@ class StoredModelUser:
         """All stored bars before `end`; for symbols of the training from its first bar on, so that features agree."""
         if len(set(symbols)) != len(symbols):
             raise InvalidRequest("a symbol is named twice: name each once")
-        return self._loaded(trained, symbols, lambda symbol, timeframe: end)
+        return self._loaded(trained, symbols, lambda symbol, name: end)
 
     def _market_of_training(self, trained: TrainedModel) -> Market:
         """The very bars of the training, as far as they are stored still."""
 
-        def behind_last(symbol: str, timeframe: str) -> datetime:
-            return _instant(trained.lasts[symbol][timeframe]) + timedelta(microseconds=1)
+        def behind_last(symbol: str, name: str) -> datetime:
+            return _instant(trained.lasts[symbol][name]) + timedelta(microseconds=1)
 
         return self._loaded(trained, trained.strategy.symbols, behind_last)
 
     def _loaded(
         self, trained: TrainedModel, symbols: Sequence[str], end_of: Callable[[str, str], datetime | None]
     ) -> Market:
-        strategy = trained.strategy
+        strategy, first_symbol = trained.strategy, trained.strategy.symbols[0]
         bars = {
             symbol: {
                 timeframe: self._data.load_from(
@@ -133,7 +136,13 @@ class StoredModelUser:
             }
             for symbol in symbols
         }
-        return market_of(symbols, strategy.base_timeframe, bars)
+        context = {
+            one.name: self._data.load_context_from(
+                one, trained.firsts[first_symbol].get(one.name), end_of(first_symbol, one.name)
+            )
+            for one in strategy.sources()
+        }
+        return market_of(symbols, strategy.base_timeframe, {name: own | context for name, own in bars.items()})
 
 
 def _matrices(trained: TrainedModel, market: Market) -> list[FeatureMatrix]:

@@ -39,9 +39,7 @@ class TrainingPlanner:
             start_date=details.start_date,
             end_date=details.end_date,
             bars={one.wanted.name: one.bars for one in found},
-            resampled={
-                one.wanted.name: one.stored.timeframe for one in found if one.stored.timeframe != one.wanted.timeframe
-            },
+            resampled={one.wanted.name: one.resampled_from for one in found if one.resampled_from},
             feature_names=details.feature_names,
             labels=training.pop("labels", {}),
             model=details.resolved.get("model", {}),
@@ -60,4 +58,4 @@ class TrainingPlanner:
 
     def _look(self, details: StrategyDetails) -> list[SeriesReading]:
         """What there is of each series in the range; one without any bars is an error."""
-        return [self._bars.reading(wanted, details.start_date, details.end_date) for wanted in details.series]
+        return self._bars.readings(details.series, details.start_date, details.end_date)

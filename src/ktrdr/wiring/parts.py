@@ -110,8 +110,8 @@ def series_of(bars: "BarRepository", request: "TrainingRequest") -> "list[Series
     from ktrdr.execution.strategy.reading import restore_strategy
 
     strategy = restore_strategy(request.strategy)
-    start, end = strategy.training_data.start_date, strategy.training_data.end_date
-    stored = [bars.reading(wanted, start, end).stored for wanted in strategy.series()]
+    data = strategy.training_data
+    stored = [one.stored for one in bars.readings(strategy.series(), data.start_date, data.end_date)]
     needed = [SeriesNeeded(**one.model_dump(include=set(SeriesNeeded.model_fields))) for one in stored]
     return list(dict.fromkeys(needed))
 

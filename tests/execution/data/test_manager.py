@@ -133,7 +133,7 @@ class TestResampling:
 
     def test_shorter_ones_cannot_be_made(self, manager: DataManager) -> None:
         with pytest.raises(
-            DataNotFound, match=r"no 5m bars of TEST.*nor shorter ones.*stored: TEST 1h.*--timeframe 5m"
+            DataNotFound, match=r"no 5m bars of TEST.*stored: TEST 1h.*--timeframe 5m`; they cannot be made of 1h"
         ):
             manager.load("TEST", "5m", start=None, end=None, history=0)
 

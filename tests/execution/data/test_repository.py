@@ -41,17 +41,15 @@ def test_what_a_training_finds(bars: BarRepository) -> None:
     """The bars of the range, and the stored series that they are read or made from."""
     stored = bars.import_file(EURUSD).series
     hourly, daily, short = (SeriesWanted(symbol="EURUSD", timeframe=name) for name in ("1h", "1d", "5m"))
-    assert bars.reading(hourly, None, None) == SeriesReading(wanted=hourly, bars=6_225, stored=stored)
-    assert bars.reading(hourly, datetime(2017, 1, 2, tzinfo=UTC), datetime(2017, 1, 3, tzinfo=UTC)).bars == 24
-    made = bars.reading(daily, datetime(2017, 1, 1, tzinfo=UTC), datetime(2017, 1, 8, tzinfo=UTC))
-    assert (made.bars, made.stored) == (5, stored)
+    assert bars.readings([hourly], None, None) == [SeriesReading(wanted=hourly, bars=6_225, stored=stored)]
+    assert bars.readings([hourly], datetime(2017, 1, 2, tzinfo=UTC), datetime(2017, 1, 3, tzinfo=UTC))[0].bars == 24
+    (made,) = bars.readings([daily], datetime(2017, 1, 1, tzinfo=UTC), datetime(2017, 1, 8, tzinfo=UTC))
+    assert (made.bars, made.stored, made.resampled_from) == (5, stored, "1h")
     assert made.notice == "EURUSD 1d is resampled from 1h"
     with pytest.raises(DataNotFound, match="no 1h bars of EURUSD from 2018-01-01 00:00 on: stored are 2017-01-01"):
-        bars.reading(hourly, datetime(2018, 1, 1, tzinfo=UTC), None)
-    with pytest.raises(
-        DataNotFound, match=r"no 5m bars.*stored: EURUSD 1h.*import FILE --symbol EURUSD --timeframe 5m"
-    ):
-        bars.reading(short, None, None)
+        bars.readings([hourly], datetime(2018, 1, 1, tzinfo=UTC), None)
+    with pytest.raises(DataNotFound, match=r"no 5m bars.*--symbol EURUSD --timeframe 5m.*cannot be made of 1h"):
+        bars.readings([short], None, None)
 
 
 def test_head_and_tail_never_overlap(bars: BarRepository) -> None:

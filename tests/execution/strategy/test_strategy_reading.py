@@ -119,7 +119,6 @@ def test_defaults_are_the_grammars() -> None:
             "2",
             "less than 1",
         ),
-        ("nn_inputs:", "context_data: [{symbol: X}]\nnn_inputs:", "context_data", 14, "other series", "remove it"),
         ("type: RSI\n    period: 14", "type: macd\n    slow: 5", "indicators.rsi_14", 6, "fast_period 12", "shorter"),
         ("  labels: {", "  early_stopping: yes\n  labels: {", "training.early_stopping", 18, "'yes'", "true, false"),
         ("training:", "trainin: {}\ntraining:", "trainin", 17, "unknown key", "did you mean training?"),

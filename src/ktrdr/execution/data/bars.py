@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ktrdr.errors import InvalidName
-from ktrdr.execution.data.timeframes import Timeframe, bar_closes
+from ktrdr.execution.data.timeframes import DAY, OBSERVED, SECOND, Timeframe, bar_closes
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = ("time", *PRICES, "volume")
@@ -30,7 +30,11 @@ class Resampling:
 
 @dataclass(frozen=True, eq=False)
 class Bars:
-    """Columns of equal length: `time` are open stamps in microseconds UTC, rising; the rest are float64."""
+    """Columns of equal length: `time` are open stamps in microseconds UTC, rising; the rest are float64.
+
+    A series of observations is a series of bars too: each has one value for its four prices, no volume, and for its
+    stamp the moment at which it was known; several may have become known at one moment.
+    """
 
     symbol: str
     timeframe: Timeframe
@@ -45,6 +49,17 @@ class Bars:
 
     def __len__(self) -> int:
         return len(self.time)
+
+    @property
+    def observed(self) -> bool:
+        """Whether these are observations."""
+        return self.calendar == OBSERVED
+
+    @property
+    def valid_for(self) -> int:
+        """How long an observation stands for what is known, microseconds: until the next one is, but no longer than
+        three periods, and three weeks where these are shorter (values of days pause for holidays)."""
+        return 3 * int(max(self.timeframe.length, 7 * DAY)) * SECOND
 
     @cached_property
     def closes(self) -> NDArray[np.int64]:

@@ -29,13 +29,18 @@ NEEDED = ("time", "open", "high", "low", "close")
 MOST_BYTES, MOST_ROWS = 2_000_000_000, 50_000_000
 """Of a file once it is unpacked, which a small one may hide; a year of one-minute bars has 30 MB and 500,000 rows."""
 _NUMBER = re.compile(r"-?\d+(\.\d*)?([eE][+-]?\d+)?")
-_NOTHING = ["", "NaN", "nan", "null", "NULL", "None", "N/A", "n/a", "-"]
+_NOTHING = ["", "NaN", "nan", "null", "NULL", "None", "N/A", "n/a", "-", "."]
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """A CSV (also gzipped; UTF-8 or UTF-16) or Parquet file, columns named as in `SPELLINGS`; those of a CSV are texts.
+    """The bars of a file as a table, columns named as in `SPELLINGS`. Raises DataRefused when a column is missing."""
+    return _named(read_frame(path), path)
 
-    Raises DataRefused when it cannot be read as a table, has no rows, or lacks a column.
+
+def read_frame(path: Path) -> pl.DataFrame:
+    """A CSV (also gzipped; UTF-8 or UTF-16) or Parquet file; the columns of a CSV are texts.
+
+    Raises DataRefused when it cannot be read as a table, or has no rows.
     """
     try:
         frame = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path)
@@ -50,10 +55,15 @@ def read_table(path: Path) -> pl.DataFrame:
         UnicodeError,
     ) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise DataRefused(f"{path} cannot be read as a table of bars, CSV or Parquet: {reason}") from None
+        raise DataRefused(f"{path} cannot be read as a table, CSV or Parquet: {reason}") from None
     if frame.is_empty():
         raise DataRefused(f"{path} has no rows")
-    return _named(frame, path)
+    return frame
+
+
+def plain_name(column: str) -> str:
+    """A column's name without case, marks and leading digits."""
+    return "".join(mark for mark in column.lower() if mark.isalnum()).lstrip("0123456789")
 
 
 def _read_parquet(path: Path) -> pl.DataFrame:
@@ -111,10 +121,7 @@ def _without_heading(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
 
 
 def _named(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    plain = {
-        column: "".join(mark for mark in column.lower() if mark.isalnum()).lstrip("0123456789")
-        for column in frame.columns
-    }
+    plain = {column: plain_name(column) for column in frame.columns}
     chosen: dict[str, str] = {}
     for name, spellings in SPELLINGS.items():
         matches = [column for spelling in spellings for column in frame.columns if plain[column] == spelling]

@@ -38,7 +38,7 @@ class BarPins:
         frame = parse_timeframe(needed.timeframe)
         try:
             facts = self._own.facts(needed.symbol, frame)
-            if (facts.digest, facts.calendar, facts.jumps_accepted) != _known(needed):
+            if _told(facts.digest, facts) != _known(needed):
                 return False
             self.put(needed, self._own.path(needed.symbol, frame))
         except (DataNotFound, DataRefused, TransferCorrupt):
@@ -127,9 +127,13 @@ def _prove(store: BarStore, needed: SeriesNeeded) -> None:
         bars, facts = store.load(needed.symbol, frame), store.facts(needed.symbol, frame)
     except (DataNotFound, DataRefused):
         raise TransferCorrupt(f"{what} are damaged on their way: fetch them again") from None
-    if (bars.digest(), facts.calendar, facts.jumps_accepted) != _known(needed):
+    if _told(bars.digest(), facts) != _known(needed):
         raise TransferCorrupt(f"{what} are not those that the training was planned with: fetch them again")
 
 
-def _known(needed: SeriesNeeded) -> tuple[str, str, bool]:
-    return needed.digest, needed.calendar, needed.jumps_accepted
+def _known(needed: SeriesNeeded) -> tuple[str, str, bool, str | None]:
+    return needed.digest, needed.calendar, needed.jumps_accepted, needed.lag
+
+
+def _told(digest: str, facts: SeriesFacts) -> tuple[str, str, bool, str | None]:
+    return digest, facts.calendar, facts.jumps_accepted, facts.lag

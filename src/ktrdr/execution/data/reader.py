@@ -34,6 +34,14 @@ class BarReader:
             return timeframe
         return next((one for one in stored if divides(one, timeframe)), timeframe)
 
+    def observations(self, name: str) -> tuple[Bars, SeriesFacts]:
+        """The series of observations of that name, as it was stored. Raises DataNotFound with the way to import it."""
+        for timeframe in self._store.timeframes(name):
+            bars = self._store.load(name, timeframe)
+            if bars.observed:
+                return bars, self._store.facts(name, timeframe)
+        raise DataNotFound(f"there is no series {name}: {how_to_import(name)}")
+
     def facts(self, symbol: str, timeframe: Timeframe) -> SeriesFacts:
         """What is known of the stored series that is read."""
         return self._store.facts(symbol, self.source(symbol, timeframe))
@@ -41,12 +49,27 @@ class BarReader:
     def load(self, symbol: str, timeframe: Timeframe) -> Bars:
         """All bars of the series. Raises DataRefused when the stored ones are damaged, or none can be made of them."""
         source = self.source(symbol, timeframe)
-        bars = self._store.load(symbol, source)
+        try:
+            bars = self._store.load(symbol, source)
+        except DataNotFound as error:
+            others = ", ".join(one.name for one in self._store.timeframes(symbol))
+            raise DataNotFound(f"{error}; they cannot be made of {others}" if others else str(error)) from None
         if source == timeframe:
             return bars
+        if bars.observed:
+            raise DataNotFound(f"{symbol} is a series of observations of {source.name}, there are no others to be made")
         made = resampled(bars, timeframe)
         if not len(made):
             raise DataNotFound(
                 f"the {source.name} bars of {symbol} that are stored fill no {timeframe.name} bar: import more of them"
             )
         return made
+
+
+def how_to_import(name: str) -> str:
+    """The command that imports a series of observations, as it would be typed."""
+    command = f"`ktrdr data import-series FILE --name {name}"
+    if name.startswith("cot_"):
+        return f"import the net positions with {command}` (those of a Tuesday are known on Friday)"
+    more = f" (FRED has it as {name.removeprefix('fred_')})" if name.startswith("fred_") else ""
+    return f"import it{more} with {command} --lag 1d`, the lag being how long after its period a value is published"

@@ -27,7 +27,8 @@ _UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesFacts:
-    """What is stored beside the columns. `findings` are those of the import, as plain values."""
+    """What is stored beside the columns. `findings` are those of the import, as plain values; `lag` says of
+    observations how long after the end of its period each was known, in words where it is no length of time."""
 
     calendar: str
     source: str
@@ -38,6 +39,7 @@ class SeriesFacts:
     first: int
     last: int
     jumps_accepted: bool = False
+    lag: str | None = None
     findings: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -50,6 +52,13 @@ class BarStore:
     def path(self, symbol: str, timeframe: Timeframe) -> Path:
         """Where a series lies; months are spelled `mo`, for file systems that do not tell 1M from 1m."""
         return self.root / check_symbol(symbol) / f"{timeframe.name.replace('M', 'mo')}.parquet"
+
+    def remove(self, symbol: str, timeframe: Timeframe) -> None:
+        """Take a series out; nothing there is fine."""
+        path = self.path(symbol, timeframe)
+        with storage_failures("remove the bars", path.parent), self._writing(path.parent):
+            path.unlink(missing_ok=True)
+            fsync_folder(path.parent)
 
     def series(self) -> list[tuple[str, Timeframe]]:
         """Every stored series, by symbol and then by length; files that are no series' are passed over."""
@@ -149,7 +158,7 @@ class BarStore:
             return path
         listed = ", ".join(f"{name} {frame.name}" for name, frame in self.series()[:12]) or "nothing yet"
         raise DataNotFound(
-            f"there are no {timeframe.name} bars of {symbol} in {self.root}, nor shorter ones to make them of"
+            f"there are no {timeframe.name} bars of {symbol} in {self.root}"
             f" (stored: {listed}): import them with `ktrdr data import FILE --symbol {symbol}"
             f" --timeframe {timeframe.name}`"
         )

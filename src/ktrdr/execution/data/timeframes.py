@@ -13,6 +13,8 @@ from ktrdr.errors import InvalidRequest
 SECOND = 1_000_000
 DAY = 86_400
 NEW_YORK = "America/New_York"
+OBSERVED = "observed"
+"""The calendar of observations: they are stamped with the moment at which each was known, and seen from then on."""
 _UNITS = {"m": 60, "h": 3_600, "d": DAY, "w": 7 * DAY}
 _WORDS = {"min": "m", "t": "m", "hour": "h", "day": "d", "week": "w", "month": "M", "mo": "M"}
 _FORM = re.compile(r"(\d{0,3})\s*([A-Za-z]+?)s?")
@@ -48,15 +50,19 @@ def parse_timeframe(text: str) -> Timeframe:
 
 def bar_closes(opens: NDArray[np.int64], timeframe: Timeframe, calendar: str) -> NDArray[np.int64]:
     """The close of each bar, microseconds UTC: its open plus its length; of FX days and longer, the later of that and
-    17:00 New York of its last day, where its session ends. (An exchange's session ends within the day anyway.)"""
-    closes = _later(opens, timeframe)
+    17:00 New York of its last day, where its session ends. (An exchange's session ends within the day anyway.)
+    Observations are known at their stamps."""
+    if calendar == OBSERVED:
+        return opens
+    closes = later(opens, timeframe)
     if calendar != "fx" or timeframe.length < DAY:
         return closes
-    behind = _later(trading_days(opens) * DAY * SECOND, timeframe)
+    behind = later(trading_days(opens) * DAY * SECOND, timeframe)
     return np.asarray(np.maximum(closes, new_york_closes(behind // (DAY * SECOND) - 1)), dtype=np.int64)
 
 
-def _later(opens: NDArray[np.int64], timeframe: Timeframe) -> NDArray[np.int64]:
+def later(opens: NDArray[np.int64], timeframe: Timeframe) -> NDArray[np.int64]:
+    """Each instant one length of the timeframe later."""
     if timeframe.seconds is not None:
         return opens + np.int64(timeframe.seconds * SECOND)
     return _stamps(opens).dt.offset_by(f"{int(timeframe.name[:-1])}mo").dt.epoch("us").to_numpy().astype(np.int64)

@@ -1,6 +1,6 @@
 """What one column of the feature matrix is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ktrdr.execution.fuzzy.base import Membership
@@ -10,7 +10,8 @@ Normalization = Literal["minmax", "zscore", "none"]
 
 @dataclass(frozen=True)
 class FeatureColumn:
-    """A membership of an indicator, or the indicator's raw value when `membership` is None, on one timeframe."""
+    """A membership of an indicator, or the indicator's raw value when `membership` is None, on one timeframe; of
+    another series when there is a `source`."""
 
     name: str
     timeframe: str
@@ -18,6 +19,12 @@ class FeatureColumn:
     membership: Membership | None
     normalization: Normalization
     fuzzy_set: str | None = None
+    source: str | None = field(default=None, kw_only=True)
+
+    @property
+    def series(self) -> str:
+        """The name of the bars that it is computed on: another series', or its timeframe."""
+        return self.source or self.timeframe
 
     @property
     def indicator(self) -> str:

@@ -42,6 +42,8 @@ class Indicator(Component):
     """Parameters that files carry and the definition does not ask for."""
 
     source: Source | None = None
+    data_source: str | None = None
+    """Another series that it reads, by the name that `context_data` gives it; else the symbol's own bars."""
 
     @property
     @abstractmethod
@@ -101,6 +103,11 @@ class OfOneSeries(Indicator):
 
     def columns(self, bars: Bars) -> tuple[Array, ...]:
         return (source_column(bars, self.source),)
+
+
+def reads_single_values(indicator: Indicator) -> bool:
+    """Whether a series of single values is all that it asks for."""
+    return isinstance(indicator, OfOneSeries) and indicator.source != "volume"
 
 
 class OfHighLow(Indicator):

@@ -21,24 +21,24 @@ def closed_by(bars: Bars, moment: int) -> int:
 
 def until(series: Series, moment: int) -> Series:
     """Only the bars that have closed by then."""
-    return _each(series, lambda bars: bars.rows(slice(0, closed_by(bars, moment))))
+    return _each(series, lambda _, bars: bars.rows(slice(0, closed_by(bars, moment))))
 
 
 def last(series: Series, moment: int, counts: Mapping[str, int]) -> Series:
-    """Of the bars that have closed by then the last ones, as many as `counts` says for each timeframe."""
+    """Of the bars that have closed by then the last ones, as many as `counts` says for each series."""
 
-    def newest(bars: Bars) -> Bars:
+    def newest(name: str, bars: Bars) -> Bars:
         end = closed_by(bars, moment)
-        return bars.rows(slice(max(0, end - counts[bars.timeframe.name]), end))
+        return bars.rows(slice(max(0, end - counts[name]), end))
 
     return _each(series, newest)
 
 
 def around(series: Series, moment: int, reach: Mapping[str, int]) -> Series:
-    """The bars near that moment: so many of each timeframe before it, and as many behind it."""
+    """The bars near that moment: so many of each series before it, and as many behind it."""
 
-    def near(bars: Bars) -> Bars:
-        at, width = closed_by(bars, moment), reach[bars.timeframe.name]
+    def near(name: str, bars: Bars) -> Bars:
+        at, width = closed_by(bars, moment), reach[name]
         return bars.rows(slice(max(0, at - width), at + width))
 
     return _each(series, near)
@@ -46,7 +46,7 @@ def around(series: Series, moment: int, reach: Mapping[str, int]) -> Series:
 
 def with_another_future(series: Series, moment: int, generator: np.random.Generator) -> Series:
     """Bars that close later have other prices and volumes: valid ones, but of a wilder market that jumps at once."""
-    return _each(series, lambda bars: _another_future(bars, closed_by(bars, moment), generator))
+    return _each(series, lambda _, bars: _another_future(bars, closed_by(bars, moment), generator))
 
 
 def _another_future(bars: Bars, first: int, generator: np.random.Generator) -> Bars:
@@ -67,5 +67,5 @@ def _another_future(bars: Bars, first: int, generator: np.random.Generator) -> B
     return replace(bars, **columns)
 
 
-def _each(series: Series, change: Callable[[Bars], Bars]) -> Series:
-    return replace(series, bars={name: change(bars) for name, bars in series.bars.items()})
+def _each(series: Series, change: Callable[[str, Bars], Bars]) -> Series:
+    return replace(series, bars={name: change(name, bars) for name, bars in series.bars.items()})

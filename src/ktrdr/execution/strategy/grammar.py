@@ -4,14 +4,17 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ktrdr.contracts.bars import SeriesWanted
 from ktrdr.execution.component import Section, refusal
+from ktrdr.execution.data.context import ContextSource
 from ktrdr.execution.features.columns import FeatureColumn
+from ktrdr.execution.indicators.base import reads_single_values
 from ktrdr.execution.indicators.engine import split
 from ktrdr.execution.models.library import AnyModel
 from ktrdr.execution.models.mlp import Mlp
+from ktrdr.execution.strategy.context import ContextEntry
 from ktrdr.execution.strategy.decisions import Decisions, check_task, without_effect
 from ktrdr.execution.strategy.inputs import FuzzySet, IndicatorSection, Input, TimeframeName, TrainingData, lowered
 from ktrdr.execution.strategy.learning import Training, predicts_numbers
@@ -63,7 +66,7 @@ class Strategy(Section):
     scope: str | None = None
     training_data: TrainingData
     deployment: Deployment | None = None
-    context_data: Annotated[tuple[()], WithJsonSchema({"type": "array", "maxItems": 0})] = ()
+    context_data: tuple[ContextEntry, ...] = ()
     indicators: Annotated[dict[str, IndicatorSection], Field(min_length=1)]
     fuzzy_sets: dict[str, FuzzySet] = Field(default_factory=dict)
     nn_inputs: Annotated[tuple[Input, ...], Field(min_length=1)]
@@ -84,13 +87,6 @@ class Strategy(Section):
             return {**written, "decisions": {"output_format": "regression", **decisions}}
         return written
 
-    @field_validator("context_data", mode="before")
-    @classmethod
-    def _no_other_series(cls, written: Any) -> Any:
-        if written:
-            raise refusal("other series as inputs", "this version reads the bars of training_data alone: remove it")
-        return ()
-
     @field_validator("indicators", "fuzzy_sets", mode="after")
     @classmethod
     def _ids(cls, section: dict[str, Any]) -> dict[str, Any]:
@@ -98,6 +94,7 @@ class Strategy(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> "Strategy":
+        self._check_sources()
         for name, fuzzy_set in self.fuzzy_sets.items():
             self._check_reference(fuzzy_set.indicator, f"fuzzy_sets.{name}.indicator")
         for index, entry in enumerate(self.nn_inputs):
@@ -119,6 +116,23 @@ class Strategy(Section):
         if strangers:
             listed = ", ".join(self.timeframes)
             raise refusal(f"{path}.timeframes: {strangers[0]}", f"name timeframes of training_data: {listed}")
+        if self._source(entry) and self._timeframes(entry) != (self.base_timeframe,):
+            raise refusal(
+                f"{path}.timeframes: another series has none of these",
+                f"write all, or {self.base_timeframe}, the timeframe of the rows that it is read for",
+            )
+
+    def _check_sources(self) -> None:
+        known: dict[str, ContextSource] = {}
+        for index, entry in enumerate(self.context_data):
+            for source in entry.sources(self.base_timeframe):
+                if source.name in known:
+                    raise refusal(f"context_data.{index}: {source.name} comes twice", "keep one of the two entries")
+                known[source.name] = source
+        for name, indicator in self.indicators.items():
+            if indicator.data_source is not None and indicator.data_source not in known:
+                listed = f"name one of context_data: {', '.join(known)}" if known else "add its entry to context_data"
+                raise refusal(f"indicators.{name}.data_source: {indicator.data_source}", listed)
 
     def _check_reference(self, reference: str, path: str) -> None:
         name, output = split(reference)
@@ -154,7 +168,21 @@ class Strategy(Section):
         return self.training_data.timeframes.base
 
     def _timeframes(self, entry: Input) -> tuple[TimeframeName, ...]:
-        return self.timeframes if entry.timeframes == "all" else entry.timeframes
+        """Those that an input is read on; another series is read once, for the rows of the base timeframe."""
+        if entry.timeframes == "all":
+            return (self.base_timeframe,) if self._source(entry) else self.timeframes
+        return entry.timeframes
+
+    def _source(self, entry: Input) -> str | None:
+        """The other series that an input reads, None for the symbol's own bars."""
+        reference = entry.raw_indicator or self.fuzzy_sets[entry.fuzzy_set or ""].indicator
+        return self.indicators[split(reference)[0]].data_source
+
+    def sources(self) -> list[ContextSource]:
+        """The other series that inputs read."""
+        used = {column.source for column in self.columns()}
+        every = [source for entry in self.context_data for source in entry.sources(self.base_timeframe)]
+        return [source for source in every if source.name in used]
 
     def columns(self) -> Iterator[FeatureColumn]:
         """The features in their order: of `nn_inputs`, then of the timeframes, then of the memberships as written."""
@@ -163,18 +191,28 @@ class Strategy(Section):
                 if entry.fuzzy_set is None:
                     reference = entry.raw_indicator or ""
                     name = f"{timeframe}_{reference}_raw"
-                    yield FeatureColumn(name, timeframe, reference, None, entry.normalization or "none")
+                    how = entry.normalization or "none"
+                    yield FeatureColumn(name, timeframe, reference, None, how, source=self._source(entry))
                     continue
                 fuzzy_set = self.fuzzy_sets[entry.fuzzy_set]
                 for membership, function in fuzzy_set.memberships.items():
                     name = f"{timeframe}_{entry.fuzzy_set}_{membership}"
-                    yield FeatureColumn(name, timeframe, fuzzy_set.indicator, function, "none", entry.fuzzy_set)
+                    yield FeatureColumn(
+                        name,
+                        timeframe,
+                        fuzzy_set.indicator,
+                        function,
+                        "none",
+                        entry.fuzzy_set,
+                        source=self._source(entry),
+                    )
 
     def series(self) -> list[SeriesWanted]:
         """Every series that a training reads."""
-        return [
+        own = [
             SeriesWanted(symbol=symbol, timeframe=timeframe) for symbol in self.symbols for timeframe in self.timeframes
         ]
+        return list(dict.fromkeys([*own, *(wanted for source in self.sources() for wanted in source.wanted())]))
 
     @property
     def feature_names(self) -> list[str]:
@@ -194,6 +232,7 @@ class Strategy(Section):
                 f"indicators.{name}.{key} is stored and has no effect on {indicator.type}"
                 for key in indicator.ineffective()
             ]
+        notices += self._context_notices()
         for path, written in (
             ("training.labels.label_lookahead", getattr(self.training.labels, "label_lookahead", None)),
             ("model.features", self.model.features),
@@ -207,6 +246,21 @@ class Strategy(Section):
             notices += [
                 f"{column.name} is in the unit of the price, which differs between symbols that share one scaler"
                 for column in self.columns()
-                if column.membership is None and self._grows_with_price(column.reference)
+                if column.membership is None and not column.source and self._grows_with_price(column.reference)
             ]
         return notices + without_effect(self.decisions, self.training)
+
+    def _context_notices(self) -> list[str]:
+        used, notices = {source.name for source in self.sources()}, []
+        for index, entry in enumerate(self.context_data):
+            sources = entry.sources(self.base_timeframe)
+            notices += entry.notices(f"context_data.{index}")
+            if sources and not used & {source.name for source in sources}:
+                notices.append(f"context_data.{index} is not used by any input")
+        observed = {source.name for source in self.sources() if source.symbol is None}
+        return notices + [
+            f"indicators.{name} reads highs, lows or volume, and {indicator.data_source} has single values: highs"
+            " and lows are equal, volume is 0"
+            for name, indicator in self.indicators.items()
+            if indicator.data_source in observed and not reads_single_values(indicator)
+        ]
