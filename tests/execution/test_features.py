@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support import HOUR, ROOT, random_bars
+from tests.support import HOUR, ROOT, observations, random_bars
 
 from ktrdr.execution.data.bars import Bars
 from ktrdr.execution.data.importing import read_bars
@@ -125,3 +125,42 @@ def test_a_timeframe_without_a_bar_leaves_its_columns_undefined() -> None:
     assert np.isfinite(matrix.values[2:, 0]).all()
     assert np.isnan(matrix.values[:, 1]).all()
     assert (matrix.history == -1).all()
+
+
+def slow_last_known(base: Bars, other: Bars) -> list[int]:
+    """The definition, row by row: the last observation known by a row's close, unless it stands no longer."""
+    found = []
+    for decision in base.closes:
+        known = [row for row, moment in enumerate(other.time) if moment <= decision]
+        stands = known and decision - other.time[known[-1]] <= other.valid_for
+        found.append(known[-1] if stands else -1)
+    return found
+
+
+@given(st.sampled_from(["1d", "1w", "1M"]), st.lists(st.integers(-40, 80), max_size=12), st.integers(0, 100))
+def test_a_row_sees_the_last_value_that_was_known(every: str, days: list[int], seed: int) -> None:
+    """From the very moment on at which it was known, and until it is out of date; nothing is filled backward."""
+    base = with_gaps(random_bars(seed, 90 * 6, timeframe="4h"), [True, False, True, True])
+    many = observations("x", seed, len(days), every=every)
+    other = Bars(
+        "x", many.timeframe, many.calendar, np.sort(base.time[0] + np.array(days, dtype=np.int64) * 24 * HOUR),
+        many.open, many.high, many.low, many.close, many.volume,
+    )  # fmt: skip
+    assert last_closed(base, other).tolist() == slow_last_known(base, other)
+
+
+def test_values_of_days_stand_for_three_weeks_and_those_of_months_for_three_months() -> None:
+    assert observations("x", 1, 2, every="1d").valid_for == 21 * 24 * HOUR
+    assert observations("x", 1, 2, every="1w").valid_for == 21 * 24 * HOUR
+    assert observations("x", 1, 2, every="1M").valid_for == 90 * 24 * HOUR
+
+
+def test_observations_need_no_history_of_their_own() -> None:
+    """Two hundred releases of a week are four years: a row needs as many as its indicators do."""
+    hourly = random_bars(1, 300)
+    columns = tuple(FeatureColumn(f"1h_{name}", "1h", "sma", None, "none", source=name) for name in (None, "x"))
+    series = Series(symbol="TEST", base_timeframe="1h", bars={"1h": hourly, "x": observations("x", 1, 5)})
+    matrix = builder(columns).build(series)
+    assert matrix.history.tolist() == list(range(300))
+    assert np.isnan(matrix.values[: 2 * 24, 1]).all()
+    assert np.isfinite(matrix.values[3 * 24 :, 1]).all()

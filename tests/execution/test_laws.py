@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import pickle
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support import bars_of, changed, cut, random_bars
+from tests.support import HOUR, Memory, bars_of, changed, cut, observations, random_bars
 
 from ktrdr.execution.component import Component
 from ktrdr.execution.data.bars import Bars
+from ktrdr.execution.data.manager import DataManager
 from ktrdr.execution.features.builder import FeatureBuilder, Series
 from ktrdr.execution.fuzzy.engine import FuzzyEngine
 from ktrdr.execution.fuzzy.memberships import MEMBERSHIPS
+from ktrdr.execution.indicators.base import Indicator
 from ktrdr.execution.indicators.engine import IndicatorEngine
 from ktrdr.execution.indicators.library import INDICATORS
 from ktrdr.execution.labels.base import NULL, Labeler, Labels
@@ -26,6 +29,7 @@ from ktrdr.execution.labels.library import LABELERS
 from ktrdr.execution.labels.regime import Regime
 from ktrdr.execution.labels.triple_barrier import TripleBarrier
 from ktrdr.execution.labels.zigzag import Zigzag
+from ktrdr.execution.market import load_market
 from ktrdr.execution.models.library import MODELS
 from ktrdr.execution.strategy.grammar import Strategy
 
@@ -162,12 +166,7 @@ class TestLabelers:
 def strategy_of_everything() -> Strategy:
     """Every indicator, each output raw and through each membership, on two timeframes."""
     indicators = {kind.__name__.lower(): kind() for kind in INDICATORS}
-    references = [
-        f"{name}.{output}"
-        for name, one in indicators.items()
-        for output in one.outputs
-        if output not in one.needs_future
-    ]
+    references = references_of(indicators)
     shapes: dict[str, Any] = {
         str(kind.model_fields["type"].default): {
             "type": kind.model_fields["type"].default,
@@ -211,3 +210,91 @@ def test_no_feature_depends_on_a_bar_that_had_not_closed(seed: int, at: int) -> 
         (changed(hourly, slice(at + 1, None), close=1.0, high=300.0), changed(slow, slice(closed, None), low=0.1)),
     ):
         np.testing.assert_array_equal(feature_values(one, other)[: at + 1], whole[: at + 1])
+
+
+OTHER_SERIES = ("GBPUSD", "yield_spread_A_B", "cot_EUR_net_pct", "vix")
+
+
+def strategy_of_other_series() -> Strategy:
+    """Every indicator on a timeframe that is made of the base, on one that is shorter, and on every kind of other
+    series."""
+    plain = {kind.__name__.lower(): kind() for kind in INDICATORS}
+    indicators: dict[str, Any] = {name: one.model_dump(exclude_none=True) for name, one in plain.items()}
+    inputs = [{"raw_indicator": ref, "timeframes": ["15m", "4h", "1d"]} for ref in references_of(plain)]
+    for source in OTHER_SERIES:
+        copies = {f"{name}_{source}": one.with_changes(data_source=source) for name, one in plain.items()}
+        indicators |= {name: one.model_dump(exclude_none=True) for name, one in copies.items()}
+        inputs += [{"raw_indicator": ref} for ref in references_of(copies)]
+    return Strategy.model_validate(
+        {
+            "name": "others",
+            "training_data": {
+                "symbols": {"mode": "single", "symbol": "TEST"},
+                "timeframes": {"mode": "multi_timeframe", "list": ["15m", "1h", "4h", "1d"], "base_timeframe": "1h"},
+            },
+            "context_data": [
+                {"symbol": "GBPUSD", "timeframe": "2h"},
+                {"provider": "fred", "series": ["A", "B"]},
+                {"report": "EUR"},
+                {"series": ["vix"], "publication_lag": "36h"},
+            ],
+            "indicators": indicators,
+            "nn_inputs": inputs,
+        }
+    )
+
+
+def references_of(indicators: Mapping[str, Indicator]) -> list[str]:
+    """Every output that may be an input."""
+    return [
+        f"{name}.{output}"
+        for name, one in indicators.items()
+        for output in one.outputs
+        if output not in one.needs_future
+    ]
+
+
+def stored_series(seed: int) -> list[Bars]:
+    """Quarters of hours of one symbol, of which all its timeframes are made; hours of another; and observations, that
+    began long before."""
+    year = 365 * 24 * HOUR
+    start = int(random_bars(seed, 1).time[0]) - year
+    return [
+        random_bars(seed, 4 * 24 * 70, timeframe="15m"),
+        random_bars(seed + 1, 24 * 70, symbol="GBPUSD"),
+        observations("fred_A", seed + 2, 435, start=start),
+        observations("fred_B", seed + 3, 15, every="1M", start=start, step=29 * 24 * HOUR),
+        observations("cot_EUR_net_pos", seed + 4, 110, every="1w", start=start - year, step=7 * 24 * HOUR),
+        observations("vix", seed + 5, 435, start=start),
+    ]
+
+
+def features_of(series: list[Bars], strategy: Strategy) -> np.ndarray:
+    market = load_market(DataManager(Memory(*series)), strategy)
+    features = FeatureBuilder(tuple(strategy.columns()), IndicatorEngine(strategy.indicators), FuzzyEngine())
+    return features.build(market.series[0]).values
+
+
+def known_by(bars: Bars, moment: int) -> int:
+    """How many of the stored ones could be known: bars that had closed, values with their publication lag."""
+    lag = {"vix": 12 * HOUR}.get(bars.symbol, 0)  # stored with a day, and the strategy says 36 hours
+    return int(np.searchsorted(bars.closes + lag, moment, side="right"))
+
+
+@settings(max_examples=4)
+@given(seed=st.integers(0, 1000), at=st.integers(24 * 50, 24 * 70 - 1))
+def test_no_feature_depends_on_what_was_not_known(seed: int, at: int) -> None:
+    """Of any stored series, timeframes that are made of it and series that are derived of it included: what comes to be
+    known after a row's close may be cut off or anything at all."""
+    strategy, series = strategy_of_other_series(), stored_series(seed)
+    whole = features_of(series, strategy)
+    moment = int(random_bars(seed, at + 1).closes[at])
+    assert np.isfinite(whole[at]).mean() > 0.8  # the rest has no volume or too few releases
+    spoilt = dict.fromkeys(("open", "high", "low", "close", "volume"), np.nan)
+    for future in (
+        lambda bars, rest: cut(bars, rest.start),
+        lambda bars, rest: changed(bars, rest, **spoilt),
+        lambda bars, rest: changed(bars, rest, open=1.0, high=300.0, low=0.1, close=7.0, volume=9e9),
+    ):
+        other = [future(bars, slice(known_by(bars, moment), None)) for bars in series]
+        np.testing.assert_array_equal(features_of(other, strategy)[: at + 1], whole[: at + 1])

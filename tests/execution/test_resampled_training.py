@@ -59,7 +59,7 @@ def test_it_predicts_and_reproduces_its_test(store: BarStore, tmp_path: Path) ->
     user = StoredModelUser(lambda name: (name, storage.files(name).weights["model_full.pt"]), data)
     again = user.evaluate("eurusd_momentum", symbols=None, start=None, end=None)
     assert again.reproduces is not None
-    assert (again.reproduces["same_bars"], again.reproduces["largest_probability_difference"]) == (True, 0.0)
+    assert (again.reproduces["same_bars"], again.reproduces["largest_difference"]) == (True, 0.0)
     assert again.metrics["confusion_matrix"] == result.test_metrics["confusion_matrix"]
     assert user.predict("eurusd_momentum", symbols=None, start=None, end=None, last=5).rows == 5
 

@@ -84,6 +84,8 @@ def wrong_parameters(kind: type[Indicator]) -> list[tuple[str, Any]]:
                 values += [schema["maximum"] * 1.01] if "maximum" in schema else []
             case "boolean":
                 values = ["perhaps", 7]
+            case "string" if "enum" not in schema and "const" not in schema:
+                values = [5, True]
             case _:
                 values = ["nonsense"] if name != "type" else []
         wrong += [(name, value) for value in values if not (value is None and "anyOf" in properties[name])]

@@ -146,7 +146,9 @@ def test_an_unknown_name_is_told_with_the_nearest_and_not_with_all() -> None:
     assert told.expected.startswith("did you mean supertrend? there are ")
     (told,) = problems(text_of("t3", "x", timperiod=5))
     assert told.path == "indicators.x.timperiod"
-    assert told.expected == "did you mean timeperiod? known here: source, type, timeperiod, period, vfactor"
+    assert (
+        told.expected == "did you mean timeperiod? known here: source, data_source, type, timeperiod, period, vfactor"
+    )
 
 
 def test_what_has_no_effect_is_noticed() -> None:

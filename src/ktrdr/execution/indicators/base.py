@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import talib
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field, Strict
 
 from ktrdr.execution.component import Component
-from ktrdr.execution.data.bars import Bars
+from ktrdr.execution.data.bars import COLUMNS, Bars
+from ktrdr.execution.data.timeframes import OBSERVED, parse_timeframe
 
 Array = NDArray[np.float64]
 Source = Literal["open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4"]
@@ -77,6 +78,13 @@ class Indicator(Component):
                 result[run] = values[name]
         return results
 
+    def reads_only(self, *prices: str) -> bool:
+        """Whether these prices are all that it reads of bars."""
+        known, unknown = np.ones(1), np.full(1, np.nan)
+        columns: dict[str, Any] = {name: known if name in prices else unknown for name in COLUMNS[1:]}
+        probe = Bars("probe", parse_timeframe("1d"), OBSERVED, np.zeros(1, dtype=np.int64), **columns)
+        return all(np.isfinite(column).all() for column in self.columns(probe))
+
     @classmethod
     def output_named(cls, name: str | None) -> str | None:
         """The output that a reference names, the first where it names none, None where there is no such output."""
@@ -103,11 +111,6 @@ class OfOneSeries(Indicator):
 
     def columns(self, bars: Bars) -> tuple[Array, ...]:
         return (source_column(bars, self.source),)
-
-
-def reads_single_values(indicator: Indicator) -> bool:
-    """Whether a series of single values is all that it asks for."""
-    return isinstance(indicator, OfOneSeries) and indicator.source != "volume"
 
 
 class OfHighLow(Indicator):

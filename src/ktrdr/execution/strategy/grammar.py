@@ -10,7 +10,6 @@ from ktrdr.contracts.bars import SeriesWanted
 from ktrdr.execution.component import Section, refusal
 from ktrdr.execution.data.context import ContextSource
 from ktrdr.execution.features.columns import FeatureColumn
-from ktrdr.execution.indicators.base import reads_single_values
 from ktrdr.execution.indicators.engine import split
 from ktrdr.execution.models.library import AnyModel
 from ktrdr.execution.models.mlp import Mlp
@@ -262,5 +261,5 @@ class Strategy(Section):
             f"indicators.{name} reads highs, lows or volume, and {indicator.data_source} has single values: highs"
             " and lows are equal, volume is 0"
             for name, indicator in self.indicators.items()
-            if indicator.data_source in observed and not reads_single_values(indicator)
+            if indicator.data_source in observed and not indicator.reads_only("open", "close")
         ]
