@@ -3,9 +3,11 @@
 from datetime import datetime
 
 import numpy as np
-from tests.support import random_bars
+from tests.support import Memory, observations, random_bars
 
 from ktrdr.execution.data.bars import PRICES, Bars, instant
+from ktrdr.execution.data.context import ContextSource
+from ktrdr.execution.data.manager import DataManager
 from ktrdr.execution.data.resampling import resampled
 from ktrdr.execution.data.timeframes import parse_timeframe
 from ktrdr.execution.nulls.source import WalkSource
@@ -70,3 +72,18 @@ def test_each_key_is_another_walk_and_symbols_share_it() -> None:
         walk, real = source.load(symbol, "1h", **ASKED), Archive().load(symbol, "1h", **ASKED)
         mirrored.append(np.sign(walk.close - walk.open) != np.sign(real.close - real.open))
     np.testing.assert_array_equal(*mirrored)
+
+
+def test_other_series_stay_and_other_symbols_walk_along() -> None:
+    """Values are no prices; bars of another symbol are mirrored with those of the symbol."""
+    vix, pound = observations("vix", 1, 60), random_bars(9, 24 * 60, symbol="GBPUSD")
+    walks = WalkSource(DataManager(Memory(HOURS["ONE"], pound, vix)), ("1h",), 4)
+    everything = {"start": None, "end": None, "history": 0}
+    assert walks.load_context(ContextSource(name="vix", series=("vix",)), **everything).digest() == vix.digest()
+    other = walks.load_context(ContextSource(name="GBPUSD", symbol="GBPUSD", timeframe="1h"), **everything)
+    own = walks.load("ONE", "1h", **everything)
+    flipped = [
+        np.sign(walk.close - walk.open) != np.sign(real.close - real.open)
+        for walk, real in ((other, pound), (own, HOURS["ONE"]))
+    ]
+    np.testing.assert_array_equal(*flipped)

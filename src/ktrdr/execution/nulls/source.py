@@ -5,6 +5,7 @@ from datetime import datetime
 
 from ktrdr.contracts.models import ModelArtifact
 from ktrdr.execution.data.bars import Bars, instant
+from ktrdr.execution.data.context import ContextSource
 from ktrdr.execution.market import BarSource
 from ktrdr.execution.nulls.walk import coarser, null_walk
 
@@ -26,6 +27,13 @@ class WalkSource:
         if symbol not in self._walks:
             self._walks[symbol] = self._walk(symbol, start, end, history)
         return self._walks[symbol][timeframe]
+
+    def load_context(
+        self, source: ContextSource, *, start: datetime | None, end: datetime | None, history: int
+    ) -> Bars:
+        """Bars of another symbol walk with the same signs; observations stay as they are."""
+        bars = self._source.load_context(source, start=start, end=end, history=history)
+        return bars if bars.observed else null_walk(bars, self._key)
 
     def _walk(self, symbol: str, start: datetime | None, end: datetime | None, history: int) -> dict[str, Bars]:
         bars = {
