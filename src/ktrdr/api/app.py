@@ -2,13 +2,13 @@
 
 from collections.abc import Collection
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from ktrdr.api import data, docs, health, models, operations, results, strategies, trainings
 from ktrdr.api import hosts as host_services
+from ktrdr.api.description import describe
 from ktrdr.api.metrics import measure
 from ktrdr.api.security import ScopeOf
 from ktrdr.api.tracing import RequestTracing, trace
@@ -17,7 +17,7 @@ from ktrdr.contracts.hosts import ResultDesk
 from ktrdr.orchestration.metrics import Metrics
 from ktrdr.web.guard import secure
 from ktrdr.web.limits import LimitBody
-from ktrdr.web.problems import ProblemDocument, handle_errors
+from ktrdr.web.problems import handle_errors
 
 PREFIX = "/api/v1"
 LARGER_BODIES = {f"{PREFIX}/data/imports": 1_000_000_000, f"{PREFIX}/trainings/results": 32 * 1024 * 1024}
@@ -71,18 +71,5 @@ def create_app(
     app.include_router(routes)
     app.include_router(health.router)
     docs.add_pages(app)
-    _describe_problems(app)
+    describe(app)
     return app
-
-
-def _describe_problems(app: FastAPI) -> None:
-    """Put the problem document into the OpenAPI description, where every route's failures point to it."""
-    describe = app.openapi
-
-    def described() -> dict[str, Any]:
-        document = describe()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas.setdefault("ProblemDocument", ProblemDocument.model_json_schema())
-        return document
-
-    app.openapi = described  # type: ignore[method-assign]

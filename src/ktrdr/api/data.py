@@ -10,10 +10,9 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
 from fastapi.responses import StreamingResponse
-from fastapi.security import HTTPAuthorizationCredentials
 
-from ktrdr.api.security import bearer, require
-from ktrdr.api.shared import READ, TRAIN, Service
+from ktrdr.api.security import Key, require
+from ktrdr.api.shared import READ, TRAIN, Service, Symbol, TimeframeName
 from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
 from ktrdr.contracts.hosts import CALLBACK_PREFIX
 from ktrdr.contracts.keys import Scope
@@ -23,7 +22,7 @@ from ktrdr.web.problems import answers
 router = APIRouter(prefix="/data", tags=["data"])
 
 
-async def _reader(request: Request, shown: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
+async def _reader(request: Request, shown: Key) -> None:
     """A key that may read, or the callback token of a training: with it a host fetches the bars that it lacks."""
     token, desk = shown.credentials if shown else None, request.app.state.desk
     if token and token.startswith(CALLBACK_PREFIX) and desk is not None and "digest" in request.query_params:
@@ -32,6 +31,7 @@ async def _reader(request: Request, shown: Annotated[HTTPAuthorizationCredential
         await require(request, Scope.READ, token)
 
 
+Digest = Annotated[str | None, Query(max_length=128, description="of the bars that are wanted as a file")]
 Text = Annotated[str | None, Form(max_length=100)]
 
 
@@ -51,7 +51,10 @@ async def list_series(client: Service) -> list[SeriesInfo]:
     dependencies=[Depends(_reader)],
 )
 async def read_series(
-    symbol: str, timeframe: str, client: Service, digest: Annotated[str | None, Query(max_length=128)] = None
+    symbol: Symbol,
+    timeframe: TimeframeName,
+    client: Service,
+    digest: Annotated[str | None, Query(max_length=128)] = None,
 ) -> SeriesDetails | StreamingResponse:
     """A series with its first and last bars; with the `digest` of its bars, the Parquet file that has just these."""
     if digest is None:
@@ -68,7 +71,7 @@ async def read_series(
 
 
 @router.get("/{symbol}/{timeframe}/check", responses=answers(404), dependencies=[READ])
-async def check_series(symbol: str, timeframe: str, client: Service) -> CheckReport:
+async def check_series(symbol: Symbol, timeframe: TimeframeName, client: Service) -> CheckReport:
     """What is odd in a series."""
     return await client.check_series(symbol, timeframe)
 

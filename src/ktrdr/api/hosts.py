@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from pydantic import Field
 
-from ktrdr.api.shared import ADMIN, READ, Body, Service
+from ktrdr.api.shared import ADMIN, READ, Body, HostName, Service
 from ktrdr.contracts.hosts import HostEntry, HostReport, host_entry
 from ktrdr.web.problems import answers
 
@@ -33,6 +33,6 @@ async def add_host(body: NewHost, client: Service) -> HostEntry:
 
 
 @router.delete("/{name}", responses=answers(404, 409), dependencies=[ADMIN])
-async def remove_host(name: str, client: Service) -> HostEntry:
+async def remove_host(name: HostName, client: Service) -> HostEntry:
     """Forget a host service; trainings that run there are still followed."""
     return await client.remove_host(name)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from ktrdr.api.shared import ADMIN, READ, Body, Instant, Names, Service
+from ktrdr.api.shared import ADMIN, READ, Body, Instant, ModelName, Names, Service
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction
 from ktrdr.web.problems import answers
 
@@ -35,24 +35,24 @@ async def list_models(
 
 
 @router.post("/{name:path}/evaluate", responses=answers(404, 409), dependencies=[READ])
-async def evaluate_model(name: str, body: EvaluateModel, client: Service) -> Evaluation:
+async def evaluate_model(name: ModelName, body: EvaluateModel, client: Service) -> Evaluation:
     """Judge a model beside its baselines."""
     return await client.evaluate_model(name, symbols=body.symbols, start=body.start_date, end=body.end_date)
 
 
 @router.post("/{name:path}/predict", responses=answers(404, 409), dependencies=[READ])
-async def predict(name: str, body: Predict, client: Service) -> Prediction:
+async def predict(name: ModelName, body: Predict, client: Service) -> Prediction:
     """Signals for stored bars, oldest first."""
     return await client.predict(name, symbols=body.symbols, start=body.start_date, end=body.end_date, last=body.last)
 
 
 @router.get("/{name:path}", responses=answers(404, 409), dependencies=[READ])
-async def read_model(name: str, client: Service) -> ModelDetails:
+async def read_model(name: ModelName, client: Service) -> ModelDetails:
     """A stored model with its documents, verified."""
     return await client.model(name)
 
 
 @router.delete("/{name:path}", responses=answers(404, 409), dependencies=[ADMIN])
-async def delete_model(name: str, client: Service) -> ModelRecord:
+async def delete_model(name: ModelName, client: Service) -> ModelRecord:
     """Delete one version."""
     return await client.delete_model(name)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, WebSocket, WebSocketDisconnect
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from ktrdr.api.security import require
-from ktrdr.api.shared import READ, TRAIN, Service
+from ktrdr.api.shared import READ, TRAIN, OperationId, Service
 from ktrdr.contracts.keys import Scope
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus
 from ktrdr.errors import KtrdrError
@@ -29,20 +29,20 @@ async def list_operations(
 
 
 @router.get("/{operation_id}", responses=answers(404), dependencies=[READ])
-async def read_operation(operation_id: str, client: Service) -> Operation:
+async def read_operation(operation_id: OperationId, client: Service) -> Operation:
     """An operation now."""
     return await client.operation(operation_id)
 
 
 @router.delete("/{operation_id}", status_code=202, responses=answers(404, 409), dependencies=[TRAIN])
-async def cancel_operation(operation_id: str, client: Service) -> Operation:
+async def cancel_operation(operation_id: OperationId, client: Service) -> Operation:
     """Cancel a queued or running operation; it is `cancelling` until the training has stopped."""
     return await client.cancel(operation_id)
 
 
 @router.post("/{operation_id}/retry", status_code=202, responses=answers(404, 409), dependencies=[TRAIN])
 async def retry_operation(
-    operation_id: str,
+    operation_id: OperationId,
     client: Service,
     start_from: Annotated[Literal["checkpoint", "start"], Query(alias="from")] = "checkpoint",
 ) -> Operation:
@@ -51,12 +51,12 @@ async def retry_operation(
 
 
 @router.get("/{operation_id}/logs", responses=answers(404), dependencies=[READ])
-async def read_log(operation_id: str, client: Service) -> list[dict[str, Any]]:
+async def read_log(operation_id: OperationId, client: Service) -> list[dict[str, Any]]:
     """The structured log of the runs of an operation, oldest line first."""
     return await client.operation_log(operation_id)
 
 
-async def _exists(operation_id: str, client: Service) -> None:
+async def _exists(operation_id: OperationId, client: Service) -> None:
     """Raises OperationNotFound while there is still an answer to put it into."""
     await client.operation(operation_id)
 
@@ -67,7 +67,7 @@ async def _exists(operation_id: str, client: Service) -> None:
     responses=answers(404),
     dependencies=[READ, Depends(_exists)],
 )
-async def follow_operation(operation_id: str, client: Service) -> AsyncIterator[ServerSentEvent]:
+async def follow_operation(operation_id: OperationId, client: Service) -> AsyncIterator[ServerSentEvent]:
     """The operation now and at each change, as server-sent events without its request and result.
 
     The id of an event is the operation's revision. Whoever comes back with `Last-Event-ID` gets the state of now, which

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Security
 from fastapi.params import Depends as Dependency
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection
@@ -14,23 +14,19 @@ from ktrdr.errors import Forbidden
 ScopeOf = Callable[[str | None], Awaitable[Scope]]
 """What the bearer of a key may do; raises Unauthorized."""
 
-bearer = HTTPBearer(auto_error=False, description="an API key of `ktrdr keys create`")
+SCHEME = "ApiKey"
+bearer = HTTPBearer(auto_error=False, scheme_name=SCHEME, description="an API key of `ktrdr keys create`")
+Key = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
 
 
 def wants(scope: Scope) -> Dependency:
     """A dependency that lets only keys of that scope through; all, where the server wants no keys."""
 
-    async def check(
-        connection: HTTPConnection, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_key)]
-    ) -> None:
-        await require(connection, scope, credentials.credentials if credentials else None)
+    async def check(connection: HTTPConnection, key: Key) -> None:
+        await require(connection, scope, key.credentials if key else None)
 
     dependency: Dependency = Depends(check)
     return dependency
-
-
-async def _key(request: Request) -> HTTPAuthorizationCredentials | None:
-    return await bearer(request)
 
 
 async def require(connection: HTTPConnection, scope: Scope, key: str | None) -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Path
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.requests import HTTPConnection
 
@@ -12,6 +12,13 @@ from ktrdr.client import Client
 from ktrdr.contracts.keys import Scope
 
 READ, TRAIN, ADMIN = (wants(scope) for scope in Scope)
+
+OperationId = Annotated[str, Path(max_length=100, examples=["train-20261123-142355-k3f9c7"])]
+ModelName = Annotated[str, Path(max_length=400, examples=["eurusd_momentum/EURUSD_1h_v3"])]
+StrategyName = Annotated[str, Path(max_length=200, examples=["eurusd_momentum"])]
+Symbol = Annotated[str, Path(max_length=100, examples=["EURUSD"])]
+TimeframeName = Annotated[str, Path(max_length=20, examples=["1h"])]
+HostName = Annotated[str, Path(max_length=60, examples=["gpu1"])]
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Names = Annotated[list[Name], Field(min_length=1, max_length=1_000)]

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from ktrdr.api.shared import READ, Body, Instant, Names, Service
+from ktrdr.api.shared import READ, Body, Instant, Names, Service, StrategyName
 from ktrdr.contracts.leaks import CheckLeaks, LeakReport
 from ktrdr.contracts.strategies import StrategyDetails, StrategyOverrides, StrategySummary
 from ktrdr.texts import LONGEST_STRATEGY
@@ -54,7 +54,7 @@ async def read_schema(client: Service) -> dict[str, Any]:
 
 
 @router.get("/{name}", responses=answers(404, 409), dependencies=[READ])
-async def read_strategy(name: str, client: Service) -> StrategyDetails:
+async def read_strategy(name: StrategyName, client: Service) -> StrategyDetails:
     """A strategy, resolved."""
     return await client.strategy(name)
 
@@ -72,6 +72,6 @@ async def check_text_for_leaks(body: LeakCheckOfText, client: Service) -> LeakRe
 
 
 @router.post("/{name}/leakcheck", responses=answers(404, 409), dependencies=[READ])
-async def check_for_leaks(name: str, body: LeakCheckBody, client: Service) -> LeakReport:
+async def check_for_leaks(name: StrategyName, body: LeakCheckBody, client: Service) -> LeakReport:
     """Whether inputs and labels know the future, or have not settled: a verdict on each, on the stored bars."""
     return await client.check_leaks(body.wanted(strategy_name=name))

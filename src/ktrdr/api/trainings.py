@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Response
 from pydantic import Field
 
-from ktrdr.api.shared import ADMIN, READ, TRAIN, Body, Instant, Names, Service
+from ktrdr.api.shared import ADMIN, READ, TRAIN, Body, Instant, Names, OperationId, Service
 from ktrdr.contracts.operations import Operation
 from ktrdr.contracts.strategies import StrategyOverrides
 from ktrdr.contracts.training import OperationType, StartTraining, TrainingConfig, TrainingPlan
@@ -136,7 +136,7 @@ async def change_config(body: ConfigChange, client: Service) -> TrainingConfig:
 
 
 @router.get("/{operation_id}/performance", responses=answers(404, 409), dependencies=[READ])
-async def performance(operation_id: str, client: Service) -> Performance:
+async def performance(operation_id: OperationId, client: Service) -> Performance:
     """The metrics of a finished training."""
     result = (await client.operation(operation_id)).result
     if result is None:

@@ -1,5 +1,6 @@
 """Errors on the wire: RFC 9457 problem documents with a stable `code`, for every failure there is."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -21,10 +22,31 @@ _TITLES = {
     405: "Method not allowed",
     409: "Conflict",
     413: "Too large",
+    421: "Wrong host",
     422: "Not possible as asked",
     500: "Internal error",
     503: "Not available now",
     507: "Storage failed",
+}
+_BUG = "something went wrong inside KTRDR: the server's log has the details"
+_SUCH_AS = {
+    400: ("bad_request", "the body cannot be read"),
+    401: ("unauthorized", "the API key is not valid: it is mistyped, revoked, or of another server"),
+    403: ("forbidden", "this needs an API key of scope train, and this one has read: ask who runs the server"),
+    404: ("not_found", "there is none of that name"),
+    409: ("conflict", "operation train-20261123-142355-k3f9c7 is completed and cannot be cancelled any more"),
+    413: ("too_large", "the body is larger than 2,000,000 bytes"),
+    421: ("wrong_host", "this server does not answer for the host 'evil.example'"),
+    422: ("invalid_request", "body.priority: should be less than or equal to 100"),
+    500: ("internal_error", _BUG),
+    503: ("unavailable", "not ready: it is starting"),
+    507: ("storage_failed", "the disk of the database .ktrdr/operations.db is full: make room and try again"),
+}
+_TOLD = {
+    "missing": "missing; it is required",
+    "extra_forbidden": "there is no such field",
+    "json_invalid": "this is no valid JSON",
+    "model_attributes_type": "send a JSON object, as application/json",
 }
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 _log = get_logger("api")
@@ -46,8 +68,11 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The failures of a route, for OpenAPI; those that every route can have are added."""
     schema = {"$ref": "#/components/schemas/ProblemDocument"}
     return {
-        status: {"description": _TITLES[status], "content": {MEDIA_TYPE: {"schema": schema}}}
-        for status in sorted({*statuses, 400, 401, 403, 413, 422, 500, 503, 507})
+        status: {
+            "description": _TITLES[status],
+            "content": {MEDIA_TYPE: {"schema": schema, "example": _document(status, *_SUCH_AS[status])}},
+        }
+        for status in sorted({*statuses, 400, 401, 403, 413, 421, 422, 500, 503, 507})
     }
 
 
@@ -69,11 +94,13 @@ async def refuse(scope: Scope, receive: Receive, send: Send, status: int, code: 
 
 def problem(status: int, code: str, detail: str, **more: Any) -> JSONResponse:
     """The answer to a request that failed."""
-    document = {"type": "about:blank", "title": _TITLES.get(status, "Failed"), "status": status}
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}.get(status)
-    return JSONResponse(
-        {**document, "detail": detail, "code": code, **more}, status, headers=headers, media_type=MEDIA_TYPE
-    )
+    return JSONResponse({**_document(status, code, detail), **more}, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _document(status: int, code: str, detail: str) -> dict[str, Any]:
+    title = _TITLES.get(status, "Failed")
+    return {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
 
 
 async def _expected(_: Request, error: Exception) -> JSONResponse:
@@ -84,17 +111,31 @@ async def _expected(_: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    rows = [f"{'.'.join(str(part) for part in row['loc'])}: {row['msg']}" for row in error.errors()]
+    rows = [f"{_place(row)}: {_TOLD.get(row['type']) or _plain(row['msg'])}" for row in error.errors()]
     return problem(422, "invalid_request", "; ".join(rows))
 
 
-async def _http(_: Request, error: Exception) -> JSONResponse:
+def _place(row: Mapping[str, Any]) -> str:
+    """Where in the request; the column of broken JSON says nothing."""
+    return ".".join(str(part) for part in (row["loc"][:1] if row["type"] == "json_invalid" else row["loc"]))
+
+
+def _plain(message: str) -> str:
+    return message.removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    answer = problem(error.status_code, _CODES.get(error.status_code, "bad_request"), str(error.detail))
+    detail = str(error.detail)
+    if error.status_code == 404:
+        detail = f"there is nothing at {request.url.path}"
+    if error.status_code == 405:
+        detail = f"{request.method} is not possible at {request.url.path}"
+    answer = problem(error.status_code, _CODES.get(error.status_code, "bad_request"), detail)
     answer.headers.update(error.headers or {})
     return answer
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
     _log.error("a request broke", path=request.url.path, exc_info=error)
-    return problem(500, "internal_error", "something went wrong inside KTRDR: the server's log has the details")
+    return problem(500, "internal_error", _BUG)
