@@ -30,7 +30,7 @@ HOUR = 3_600_000_000
 HOURS = 2_000
 EDGE = 0.35
 """How much a return follows the one before it where there is something to find."""
-TESTED = ("net_sharpe", "balanced_accuracy")
+TESTED = {"net_sharpe": "Sharpe", "balanced_accuracy": "accuracy"}
 
 
 class Market:
@@ -101,7 +101,7 @@ def main(markets: int = 20, walks: int = 19) -> None:
     for name, scores in found.items():
         for score, ps in scores.items():
             shares = [f"{np.mean(np.array(ps) <= bound + 1e-9):.0%}" for bound in (0.05, 0.25, 0.5, 0.75)]
-            table.add_row(name, score, str(len(ps)), f"{np.mean(ps):.2f}", *shares)
+            table.add_row(name, TESTED[score], str(len(ps)), f"{np.mean(ps):.2f}", *shares)
     Console().print(table)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "null_test.json").write_text(json.dumps(found, indent=2), encoding="utf-8")
