@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.inspection import permutation_importance as sklearn_importance
 from sklearn.linear_model import LogisticRegression
 from tests.support import random_bars
 
 from ktrdr.errors import TrainingCancelled
+from ktrdr.execution import importance
 from ktrdr.execution.baselines import Baselines, latest_known, logistic_coefficients
 from ktrdr.execution.classification import ClassificationJudge
 from ktrdr.execution.dataset import Examples
@@ -18,6 +21,7 @@ from ktrdr.execution.labels.triple_barrier import TripleBarrier
 from ktrdr.execution.labels.zigzag import Zigzag
 from ktrdr.execution.model_trainer import ModelTrainer
 from ktrdr.execution.models.mlp import Mlp, MlpArchitecture
+from ktrdr.execution.models.predictor import Predictor
 from ktrdr.execution.rows import Rows
 from ktrdr.execution.strategy.learning import Training
 
@@ -81,6 +85,11 @@ def test_intervals_of_few_rows_are_still_intervals() -> None:
     assert low == high == 1.0
 
 
+def judge_of_three() -> ClassificationJudge:
+    baselines = Baselines(prior=np.ones(3), frequencies=np.ones((4, 3)), coefficients=np.zeros((4, 3)))
+    return ClassificationJudge(seed=3, classes=("a", "b", "c"), class_weights=np.ones(3), baselines=baselines)
+
+
 def test_importance_finds_the_feature_that_matters_and_the_indicator_it_belongs_to() -> None:
     features = torch.rand(3000, 3, generator=torch.Generator().manual_seed(1))
     labels = (features[:, 1] * 3).long().clamp(max=2)
@@ -92,12 +101,7 @@ def test_importance_finds_the_feature_that_matters_and_the_indicator_it_belongs_
         model, data, data, shuffle=torch.Generator().manual_seed(2)
     )
     columns = [FeatureColumn(name, "1h", ref, None, "none") for name, ref in (("a", "x"), ("b", "x.two"), ("c", "y"))]
-    judge = ClassificationJudge(
-        seed=3,
-        classes=("a", "b", "c"),
-        class_weights=np.ones(3),
-        baselines=Baselines(prior=np.ones(3), frequencies=np.ones((4, 3)), coefficients=np.zeros((4, 3))),
-    )
+    judge = judge_of_three()
     ranked = permutation_importance(model, data, columns, judge, 3)
     assert ranked["features"]["b"]["log_loss"] > 0.5
     assert ranked["features"]["b"]["balanced_accuracy"] > 0.3
@@ -106,3 +110,39 @@ def test_importance_finds_the_feature_that_matters_and_the_indicator_it_belongs_
     assert set(ranked["indicators"]) == {"x", "y"}
     with pytest.raises(TrainingCancelled):
         permutation_importance(model, data, columns, judge, 3, lambda: True)
+
+
+class Estimator(BaseEstimator, ClassifierMixin):
+    """A model as scikit-learn takes one."""
+
+    def __init__(self, model: Predictor) -> None:
+        self.model = model
+        self.classes_ = np.arange(3)
+
+    def fit(self, *_: object) -> "Estimator":
+        return self
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        return self.model.outputs(torch.from_numpy(features)).argmax(dim=1).numpy()
+
+
+def test_the_importance_is_scikit_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean over many shuffles of what the balanced accuracy loses, feature by feature."""
+    monkeypatch.setattr(importance, "REPEATS", 40)
+    features = torch.rand(600, 3, generator=torch.Generator().manual_seed(4))
+    labels = (features[:, 0] + 0.5 * features[:, 1] + 0.2 * features[:, 2]).mul(2).long().clamp(max=2)
+    data = Examples(features=features, labels=labels, weights=torch.ones(600))
+    model = Mlp(architecture=MlpArchitecture(hidden_layers=(16,), dropout=0.0)).build(
+        3, 3, torch.Generator().manual_seed(1)
+    )
+    ModelTrainer(Training(epochs=20, learning_rate=0.02)).train(
+        model, data, data, shuffle=torch.Generator().manual_seed(2)
+    )
+    columns = [FeatureColumn(name, "1h", name, None, "none") for name in "abc"]
+    ours = permutation_importance(model, data, columns, judge_of_three(), 3)["features"]
+    theirs = sklearn_importance(
+        Estimator(model), features.numpy(), labels.numpy(), scoring="balanced_accuracy", n_repeats=40, random_state=1
+    )
+    losses = [ours[name]["balanced_accuracy"] for name in "abc"]
+    np.testing.assert_allclose(losses, theirs.importances_mean, atol=0.012)
+    assert losses == sorted(losses, reverse=True)
