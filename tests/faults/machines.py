@@ -98,7 +98,7 @@ class Machines:
     def session(self, operation_id: str) -> Any:
         return self.ask("GET", f"/training/status/{operation_id}", of_host=True)
 
-    def ended(self, operation_id: str, seconds: float = 60) -> Any:
+    def ended(self, operation_id: str, seconds: float = 150) -> Any:
         """The operation, once it has ended."""
         wait(lambda: self.operation(operation_id)["status"] in ("completed", "failed", "cancelled"), "the end", seconds)
         return self.operation(operation_id)

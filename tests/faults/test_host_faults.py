@@ -15,7 +15,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         yield both
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("one", FAULTS, ids=lambda one: one.name)
 def test_fault(machines: Machines, one: Fault) -> None:
     """One model or none, nothing half-written, no second training."""
