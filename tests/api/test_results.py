@@ -37,12 +37,13 @@ class Desk:
 
     def __init__(self) -> None:
         self.path: str | None = "demo/FAKE_1h_v1"
+        self.ended = False
         self.error: KtrdrError | None = None
         self.delivered: list[ResultPayload] = []
         self.missed: list[tuple[str, str]] = []
 
-    async def check(self, token: str | None) -> str:
-        if token != TOKEN:
+    async def check(self, token: str | None, *, going_on: bool = False) -> str:
+        if token != TOKEN or (going_on and self.ended):
             raise Unauthorized("this is no callback token")
         return "op"
 
@@ -151,12 +152,15 @@ def test_the_desk_says_what_is_wrong(served: SimpleNamespace, error: KtrdrError,
 
 
 def test_bars_are_given_to_the_bearer_of_a_callback_token(served: SimpleNamespace) -> None:
-    """Those that it names by their digest, and nothing else."""
+    """Those that it names by their digest, while its training goes on, and nothing else."""
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     path = "/api/v1/data/EURUSD/1h"
     assert served.http.get(path, params={"digest": "0" * 64}, headers=bearer).status_code != 401
     for refused in (path, "/api/v1/data", "/api/v1/models", f"{path}/check", "/api/v1/hosts"):
         assert served.http.get(refused, headers=bearer).status_code == 401
+    served.desk.ended = True
+    assert served.http.get(path, params={"digest": "0" * 64}, headers=bearer).status_code == 401
+    assert served.deliver().status_code == 200  # a repeat gets its answer all the same
     wrong = {"Authorization": f"Bearer {TOKEN}x"}
     assert served.http.get(path, params={"digest": "0" * 64}, headers=wrong).status_code == 401
     assert served.http.get(path, params={"digest": "0" * 64}).status_code == 401

@@ -110,10 +110,13 @@ def test_a_server_stops_in_order(tmp_path, number):
 
 
 def test_a_server_for_others_wants_keys(tmp_path):
-    """As soon as it binds more than loopback; it says so where nobody has one."""
-    process, _ = server(tmp_path, "--host", "0.0.0.0", "--isolation", "thread")
+    """As soon as it binds more than loopback; it says so where nobody has one, and that its hosts do not find it."""
+    hosts = '[{"name": "gpu1", "url": "https://127.0.0.1:9"}]'
+    process, _ = server(tmp_path, "--host", "0.0.0.0", "--isolation", "thread", KTRDR_HOSTS=hosts)
     with process:
-        assert "it wants API keys" in process.stderr.readline()
+        said = "".join(process.stderr.readline() for _ in range(3))
+        assert "it wants API keys" in said
+        assert "KTRDR_PUBLIC_URL" in said
         process.terminate()
         process.stderr.read()
 

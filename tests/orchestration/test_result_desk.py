@@ -132,8 +132,14 @@ async def test_twenty_at_once_are_one(desk, running, tmp_path):
 async def test_a_repeat_after_the_end_gets_the_same_answer(desk, running, operations, fakes):
     """From the operation; or from the storage, where a server was killed between the model and saying so."""
     await running()
+    token = callback_token("op")
+    await desk.desk.opened("op", 1, token)
+    assert await desk.desk.check(token, going_on=True) == "op"
     await desk.desk.deliver("op", PAYLOAD)
     await operations.complete("op", 1, fakes.saved.results["op"])
+    assert await desk.desk.check(token) == "op"
+    with pytest.raises(Unauthorized, match="has ended"):
+        await desk.desk.check(token, going_on=True)
     fakes.saved.results.clear()
     assert await desk.desk.deliver("op", PAYLOAD) == "demo/FAKE_1h_v1"
     assert await desk.desk.deliver("op", LARGE) == "demo/FAKE_1h_v1"

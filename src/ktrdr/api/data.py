@@ -23,10 +23,10 @@ router = APIRouter(prefix="/data", tags=["data"])
 
 
 async def _reader(request: Request, shown: Key) -> None:
-    """A key that may read, or the callback token of a training: with it a host fetches the bars that it lacks."""
+    """A key that may read, or the callback token of a training that goes on: its host fetches bars that it lacks."""
     token, desk = shown.credentials if shown else None, request.app.state.desk
     if token and token.startswith(CALLBACK_PREFIX) and desk is not None and "digest" in request.query_params:
-        await desk.check(token)
+        await desk.check(token, going_on=True)
     else:
         await require(request, Scope.READ, token)
 

@@ -257,8 +257,9 @@ class Receiver(Protocol):
 class ResultDesk(Protocol):
     """Where hosts deliver their results."""
 
-    async def check(self, token: str | None) -> str:
-        """The operation whose callback token this is. Raises Unauthorized."""
+    async def check(self, token: str | None, *, going_on: bool = False) -> str:
+        """The operation whose callback token this is; with `going_on` only until that has ended. Raises
+        Unauthorized."""
 
     async def deliver(self, operation_id: str, payload: ResultPayload) -> str | None:
         """The path of the model that was stored; None when its files have to be fetched first. A repeat gets the same

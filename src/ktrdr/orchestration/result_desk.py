@@ -88,13 +88,16 @@ class ResultDesk:
         """Held while a result of that operation is looked at."""
         return self._locks[operation_id]
 
-    async def check(self, token: str | None) -> str:
-        """The operation whose callback token this is. Raises Unauthorized."""
+    async def check(self, token: str | None, *, going_on: bool = False) -> str:
+        """The operation whose callback token this is; with `going_on` only until that has ended. Raises
+        Unauthorized."""
         operation_id = operation_of(token or "")
         known = None if operation_id is None else await self._store.callback_of(operation_id)
         shown = hashlib.sha256((token or "").encode()).hexdigest()
         if operation_id is None or known is None or not hmac.compare_digest(known, shown):
             raise Unauthorized("this is no callback token of a training that waits for its result")
+        if going_on and (await self._operation(operation_id)).status.ended:
+            raise Unauthorized("the training of this callback token has ended")
         return operation_id
 
     async def deliver(self, operation_id: str, payload: ResultPayload) -> str | None:
