@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import features, null_test, pipeline, service, startup, trainer, transfer
+from benchmarks import features, labels, null_test, pipeline, service, startup, trainer, transfer
 
 MODULES = {
     "trainer": trainer,
@@ -12,6 +12,7 @@ MODULES = {
     "service": service,
     "transfer": transfer,
     "null_test": null_test,
+    "labels": labels,
 }
 
 for name in sys.argv[1:] or MODULES:

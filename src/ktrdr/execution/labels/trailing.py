@@ -5,6 +5,8 @@ import polars as pl
 from numba import njit
 from numpy.typing import NDArray
 
+from ktrdr.execution.indicators.base import finite_runs
+
 
 def log_returns(close: NDArray[np.float64]) -> NDArray[np.float64]:
     """ln(close[t] / close[t-1]); the first is NaN."""
@@ -21,9 +23,16 @@ def ewm_std(values: NDArray[np.float64], span: int) -> NDArray[np.float64]:
 
 
 def trailing_median(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """The median of the last `window` values, this one included; NaN where fewer are there or one of them is NaN."""
-    series = pl.Series(values).fill_nan(None)
-    return series.rolling_median(window, min_samples=window).fill_null(float("nan")).to_numpy()
+    """The median of the last `window` values, this one included; NaN where fewer are there or one of them is NaN.
+
+    Linear in the values whatever the window, as long as no value is missing: so it runs from one gap to the next.
+    """
+    result = np.full(len(values), np.nan)
+    for run in finite_runs([values]):
+        if run.stop - run.start >= window:
+            medians = pl.Series(values[run]).rolling_median(window)
+            result[run] = medians.fill_null(float("nan")).to_numpy()
+    return result
 
 
 @njit(cache=True)
