@@ -487,3 +487,18 @@ def test_memberships_are_counted_on_training_rows_alone(eurusd: Bars) -> None:
         assert shelf.artifact.documents["features"][key] == clean[key]
     assert set(clean["fuzzy_sets"]) == {"1h_rsi", "1h_trend", "1h_stochastic", "1h_day"}
     assert 0 < clean["memberships"]["1h_rsi_oversold"]["fires"] < 1
+
+
+def test_a_class_that_never_occurs_does_no_harm(eurusd: Bars) -> None:
+    """No return of a hour falls by half, so that no row is BEARISH: the other classes are learnt and judged as ever."""
+    labels = {"source": "context", "bullish_threshold": 0.0, "bearish_threshold": -0.5}
+    result = run(Shelf(eurusd), request(labels=labels))
+    assert result.data_summary["parts"]["train"]["classes"]["BEARISH"] == 0
+    assert result.data_summary["labels"]["distribution"]["train"]["BEARISH"] == 0.0
+    assert list(result.data_summary["labels"]["duration_bars"]) == ["BULLISH", "NEUTRAL"]
+    metrics = result.test_metrics
+    assert np.isfinite([metrics["balanced_accuracy"], metrics["log_loss"], metrics["loss"]]).all()
+    confused = np.array(metrics["confusion_matrix"])
+    assert confused.shape == (3, 3)
+    assert confused[1].sum() == 0
+    assert metrics["balanced_accuracy"] == pytest.approx(np.mean([confused[i, i] / confused[i].sum() for i in (0, 2)]))

@@ -14,6 +14,7 @@ from ktrdr.errors import NotEnoughData
 from ktrdr.execution.data.bars import Bars
 from ktrdr.execution.data.importing import read_bars
 from ktrdr.execution.folds import Fold, folds_of, require_enough_folds
+from ktrdr.execution.labels.base import Labels
 from ktrdr.execution.labels.triple_barrier import TripleBarrier
 from ktrdr.execution.rows import Rows, rows_of
 from ktrdr.execution.strategy.grammar import Strategy
@@ -152,6 +153,46 @@ def test_each_group_is_tested_once_on_each_path() -> None:
     ranges = [one for fold in found for one in fold.test_ranges]
     assert {ranges.count(one) for one in ranges} == {4}
     assert sum(len(fold.split.test) for fold in found) == 4 * len(rows)
+
+
+def test_groups_and_purged_rows_are_those_that_skfolio_publishes() -> None:
+    """The example of skfolio's CombinatorialPurgedCV: twelve observations, n_folds=3, n_test_folds=2, purged_size=1.
+
+    A label that settles one bar later spoils as many rows on each side of a test as that purged_size. What is left is
+    divided here once more, into training and validation, with its own row purged between them.
+    """
+    bars, bar = random_bars(1, 12, symbol="S1"), np.arange(12)
+    labels = Labels(label=bar % 2, known_at=np.minimum(bar + 1, 11), event=np.ones(12, dtype=bool))
+    strategy = strategy_with(
+        {"type": "combinatorial", "groups": 3, "test_groups": 2},
+        data_split={"train": 0.7, "validation": 0.15, "test": 0.15, "embargo": 0},
+    )
+    data = strategy.training_data.model_copy(update={"history_required": 0})
+    rows, _ = rows_of([bars], [matrix_of(12)], [labels], data)
+    found = folds_of(rows, [bars], strategy, reach=0)
+    assert [fold.split.test.bar.tolist() for fold in found] == [
+        [0, 1, 2, 3, 4, 5, 6, 7],
+        [0, 1, 2, 3, 8, 9, 10, 11],
+        [4, 5, 6, 7, 8, 9, 10, 11],
+    ]
+    for fold, published in zip(found, ({9, 10, 11}, {5, 6}, {0, 1, 2}), strict=True):
+        between = int(np.searchsorted(bars.closes, fold.split.validation_from)) - 1
+        learnt = {*fold.split.train.bar.tolist(), *fold.split.validation.bar.tolist()}
+        assert learnt == published - {between}
+
+
+@pytest.mark.parametrize(
+    ("groups", "published"),
+    [
+        (3, [[0, 1], [0, 2], [1, 2]]),
+        (5, [[0, 1, 2, 3], [0, 4, 5, 6], [1, 4, 7, 8], [2, 5, 7, 9], [3, 6, 8, 9]]),
+    ],
+)
+def test_the_splits_that_test_a_group_are_skfolios_recombined_paths(groups: int, published: list[list[int]]) -> None:
+    """Of its tests with n_test_folds=2: the numbers of the splits for each group."""
+    found, _, _ = folds({"type": "combinatorial", "groups": groups, "test_groups": 2})
+    ranges = sorted({one for fold in found for one in fold.test_ranges})
+    assert [[at for at, fold in enumerate(found) if one in fold.test_ranges] for one in ranges] == published
 
 
 def test_a_fold_that_is_too_small_is_named() -> None:

@@ -1,5 +1,7 @@
 """Splits: boundaries are dates, nothing settled behind one lies before it, and weights are fitted on training alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -154,6 +156,35 @@ def test_weights_of_the_training_rows_have_mean_one_and_multiply() -> None:
     )
     plain = build_dataset(split, COLUMNS, training.model_copy(update={"class_weights": "none"}))
     assert set(plain.class_weights.tolist()) == {1.0}
+
+
+@pytest.mark.parametrize("absent", [0, 1, 2])
+def test_a_class_that_no_training_row_has_keeps_its_place_among_the_weights(absent: int) -> None:
+    """Weights have one entry a class, whichever occur: those of the others are not shifted into its place."""
+    split, _, _, _ = split_of(TripleBarrier(vol_span=10, max_holding_period=9), count=2000)
+    split = replace(split, train=split.train.take(split.train.label != absent))
+    dataset = build_dataset(split, COLUMNS, Training(labels=TripleBarrier(compute_weights=False)))
+    counts = {index: int((split.train.label == index).sum()) for index in range(3)}
+    expected = [len(split.train) / (2 * counts[index]) if index != absent else 1.0 for index in range(3)]
+    np.testing.assert_allclose(dataset.class_weights, expected)
+    np.testing.assert_allclose(dataset.prior, [counts[index] / len(split.train) for index in range(3)])
+    weighed = np.array(expected)[split.train.label]
+    np.testing.assert_allclose(dataset.train.weights.numpy(), weighed / weighed.mean(), rtol=1e-6)
+    assert (split.validation.label == absent).any()
+    np.testing.assert_allclose(
+        dataset.validation.weights.numpy(), np.array(expected)[split.validation.label], rtol=1e-6
+    )
+
+
+def test_the_scales_are_those_of_the_training_rows_and_of_no_others() -> None:
+    split, rows, _, _ = split_of(Zigzag(zigzag_threshold=0.01), count=2000)
+    dataset = build_dataset(split, COLUMNS, Training(labels=Zigzag()))
+    features = split.train.features.astype(np.float64)
+    np.testing.assert_allclose(dataset.normaliser.shift.numpy()[1:], [features[:, 1].mean(), features[:, 2].min()])
+    np.testing.assert_allclose(
+        dataset.normaliser.scale.numpy()[1:], [1 / features[:, 1].std(), 1 / np.ptp(features[:, 2])], rtol=1e-6
+    )
+    assert abs(features[:, 1].mean() - rows.features[:, 1].mean()) > 1e-3
 
 
 def test_the_normaliser_is_fitted_on_what_it_is_given_and_leaves_memberships_alone() -> None:

@@ -13,8 +13,8 @@ from tests.execution.labels.slow import slow_turning_points
 from tests.support import bars_of, changed, cut, random_bars
 
 from ktrdr.execution.data.bars import Bars
-from ktrdr.execution.labels.base import BUY, NULL
-from ktrdr.execution.labels.regime import RANGING, TRENDING_DOWN, TRENDING_UP, VOLATILE, Regime
+from ktrdr.execution.labels.base import BUY, NULL, SELL
+from ktrdr.execution.labels.regime import RANGING, TRENDING_DOWN, TRENDING_UP, VOLATILE, Regime, legs
 
 SMALL = Regime(macro_atr_mult=2.0, micro_atr_mult=0.5, atr_period=3, vol_lookback=6)
 
@@ -115,6 +115,22 @@ def test_odd_bars_have_a_defined_result(kind: str) -> None:
         label = SMALL.label(broken).label
         assert (label[197:207] == NULL).all()
         assert (label[230:350] != NULL).all()
+
+
+@pytest.mark.parametrize(("known", "expected"), [(9, TRENDING_UP), (10, TRENDING_UP), (11, RANGING)])
+def test_a_micro_point_counts_when_it_was_known_by_the_time_the_legs_end_was(known: int, expected: int) -> None:
+    """A leg from bar 0 to bar 8, known at bar 10, with four micro points of which the last is known at `known`."""
+    macro = (np.array([0, 8]), np.array([BUY, SELL]), np.array([2, 10]))
+    micro = (np.array([0, 3, 5, 8]), np.array([BUY, SELL, BUY, SELL]), np.array([1, 4, 6, known]))
+    label, confirmed = legs(np.arange(100.0, 112.0), macro, micro, 0.5)
+    assert label.tolist() == [expected] * 8 + [NULL] * 4
+    assert confirmed.tolist() == [10] * 8 + [NULL] * 4
+
+
+def test_returns_that_deviate_as_much_as_before_are_no_storm() -> None:
+    volatile, decided = SMALL.with_changes(vol_crisis_threshold=1.0).storms(of_closes(np.full(40, 5.0)))
+    assert not volatile.any()
+    assert np.flatnonzero(decided != NULL).tolist() == list(range(6, 37))
 
 
 def test_micro_swings_that_are_not_smaller_are_refused() -> None:

@@ -70,6 +70,8 @@ def label_after(*rows: tuple[float, float, float, float], holding: int = 2) -> t
         ([(100, 103, 98, 100)], (SELL, 1, 1)),
         ([(103, 104, 98, 100)], (BUY, 1, 0)),
         ([(98, 104, 98, 100)], (SELL, 1, 0)),
+        ([(99, 104, 98, 100)], (SELL, 1, 0)),
+        ([(102, 104, 98, 100)], (BUY, 1, 0)),
         ([(100, 101, 99.5, 101.9), (101, 101.9, 99.5, 101.9)], (HOLD, 2, 0)),
         ([(100, 101, 99.5, 100), (100, 102.5, 99.5, 102)], (BUY, 2, 0)),
         ([(100, 101, 99.5, 100)], (NULL, NULL, 0)),
@@ -114,15 +116,27 @@ def slow_cusum(returns: np.ndarray, height: np.ndarray) -> list[bool]:
     return events
 
 
-@given(st.lists(st.floats(-0.02, 0.02) | st.just(float("nan")), max_size=60), st.floats(0.001, 0.05))
-def test_cusum_events_are_their_definition(returns: list[float], height: float) -> None:
-    array = np.array(returns)
-    assert cusum_events(array, np.full(len(array), height)).tolist() == slow_cusum(array, np.full(len(array), height))
+STEPS = st.floats(-0.02, 0.02) | st.just(float("nan"))
+HEIGHTS = st.sampled_from([0.001, 0.01, 0.03, float("nan")])
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(STEPS, HEIGHTS), max_size=60))
+def test_cusum_events_are_their_definition(bars: list[tuple[float, float]]) -> None:
+    """Whatever height each bar has: only the sum that has passed it begins again."""
+    returns, heights = (np.array([one[at] for one in bars]) for at in (0, 1))
+    assert cusum_events(returns, heights).tolist() == slow_cusum(returns, heights)
 
 
 def test_a_steady_rise_is_an_event_each_time_it_has_risen_enough() -> None:
     events = cusum_events(np.full(10, 0.01), np.full(10, 0.025))
     assert np.flatnonzero(events).tolist() == [2, 5, 8]
+
+
+def test_the_sum_of_the_other_direction_goes_on() -> None:
+    """A fall beyond the height ends the falling sum; what was left of the rise before it still counts."""
+    events = cusum_events(np.array([0.0105, -0.01, 0.0008]), np.array([0.03, 0.001, 0.001]))
+    assert events.tolist() == [False, True, True]
 
 
 def test_events_are_sampled_only_when_asked_for() -> None:

@@ -54,6 +54,23 @@ def test_the_size_is_taken_at_the_extreme_and_not_where_the_close_is() -> None:
     assert turning_points(close, elsewhere)[2].tolist() == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("close", "confirmed"),
+    [
+        ([100, 125], [1]),
+        ([100, 124.9], []),
+        ([100, 75], [1]),
+        ([100, 75.1], []),
+        ([100, 160, 120], [1, 2]),
+        ([100, 160, 120.1], [1]),
+        ([100, 60, 75], [1, 2]),
+        ([100, 60, 74.9], [1]),
+    ],
+)
+def test_a_close_at_the_size_confirms(close: list[float], confirmed: list[int]) -> None:
+    assert turning_points(np.array(close, dtype=np.float64), np.full(len(close), 0.25))[2].tolist() == confirmed
+
+
 @pytest.mark.parametrize("size", [0.0, 0.02])
 def test_a_flat_price_never_turns(size: float) -> None:
     assert len(turning_points(np.full(50, 7.0), np.full(50, size))[0]) == 0
