@@ -91,9 +91,13 @@ class HindsightEvents(TripleBarrier):
 
 
 def column(
-    name: str, timeframe: str = "1h", membership: Membership | None = None, reference: str | None = None
+    name: str,
+    timeframe: str = "1h",
+    membership: Membership | None = None,
+    reference: str | None = None,
+    source: str | None = None,
 ) -> FeatureColumn:
-    return FeatureColumn(f"{timeframe}_{name}", timeframe, reference or name, membership, "none")
+    return FeatureColumn(f"{timeframe}_{name}", timeframe, reference or name, membership, "none", source=source)
 
 
 class Bench:
@@ -108,12 +112,14 @@ class Bench:
         history_required: int = 60,
         count: int = 1_600,
         seed: int = 3,
+        others: Mapping[str, Bars] | None = None,
     ) -> None:
+        """`others` are series that columns name as their source."""
         series = []
         for number, symbol in enumerate(("ONE", "TWO")):
             hours = random_bars(number, count, symbol=symbol)
             fours = random_bars(number + 10, count // 4, symbol=symbol, timeframe="4h")
-            series.append(Series(symbol=symbol, base_timeframe="1h", bars={"1h": hours, "4h": fours}))
+            series.append(Series(symbol=symbol, base_timeframe="1h", bars={"1h": hours, "4h": fours, **(others or {})}))
         self.market = Market(series=tuple(series))
         self.features = FeatureBuilder(columns, IndicatorEngine(indicators), FuzzyEngine())
         self.data = TrainingData.model_validate(

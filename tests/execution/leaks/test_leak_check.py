@@ -12,6 +12,7 @@ from tests.support import random_bars
 
 from ktrdr.contracts.leaks import LeakVerdict
 from ktrdr.execution.data.bars import PRICES, Bars
+from ktrdr.execution.data.timeframes import OBSERVED, parse_timeframe
 from ktrdr.execution.features import builder
 from ktrdr.execution.features.builder import Series
 from ktrdr.execution.fuzzy.memberships import Triangular
@@ -60,6 +61,19 @@ def test_a_bar_seen_before_its_close_is_found(quick: bool, monkeypatch: pytest.M
     monkeypatch.setattr(builder, "last_closed", by_open_stamp)
     bench = Bench({"honest": Leaky(way="honest")}, (column("honest", "1h"), column("honest", "4h")))
     assert verdicts(bench.run(quick=quick)) == {"1h_honest": "pass", "4h_honest": "leak"}
+
+
+@QUICK
+def test_an_observation_counts_from_the_moment_at_which_it_was_known(quick: bool) -> None:
+    """Daily values, some of them negative: what reads the one that is to come is found, and the honest one passes."""
+    hours = random_bars(0, 1_600)
+    known = hours.time[150::24] + 7 * 60_000_000
+    values = np.random.default_rng(1).normal(0, 1, len(known))
+    rates = Bars("RATES", parse_timeframe("1d"), OBSERVED, known, *[values] * 4, np.zeros(len(values)))
+    columns = (column("honest", source="rates"), column("leaky", source="rates"), column("honest", "4h"))
+    indicators = {"honest": Leaky(way="honest"), "leaky": Leaky(way="next_bar")}
+    findings = Bench(indicators, columns, others={"rates": rates}).run(quick=quick)
+    assert verdicts(findings) == {"1h_honest": "pass", "1h_leaky": "leak", "4h_honest": "pass"}
 
 
 @QUICK
