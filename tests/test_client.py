@@ -12,7 +12,7 @@ import pytest
 from ktrdr.client.in_process import InProcessClient, OpenServices, Services
 from ktrdr.contracts.bars import SeriesWanted
 from ktrdr.contracts.leaks import CheckLeaks
-from ktrdr.contracts.strategies import StrategyDetails
+from ktrdr.contracts.strategies import GivenStrategy, StrategyDetails
 from ktrdr.contracts.training import StartTraining
 from ktrdr.errors import DataNotFound
 
@@ -84,12 +84,14 @@ class House:
             bars=part,
             models=part,
             model_user=part,
+            coverage=part,
             leaks=part,
             logs=part,
         )
 
 
 WANTED = StartTraining(strategy_name="momentum")
+GIVEN = GivenStrategy(strategy_name="momentum")
 LEAKS = CheckLeaks(strategy_name="momentum")
 
 
@@ -162,6 +164,7 @@ async def test_blocking_calls_leave_the_loop_alone() -> None:
             await client.strategies(),
             await client.strategy("momentum"),
             await client.check_leaks(LEAKS),
+            await client.coverage(GIVEN),
             await client.models("momentum"),
             await client.model("m"),
             await client.delete_model("m"),
@@ -177,6 +180,7 @@ async def test_blocking_calls_leave_the_loop_alone() -> None:
         ("summaries", (), {}),
         ("read", ("momentum",), {}),
         ("check", (LEAKS,), {}),
+        ("read", (GIVEN,), {}),
         ("records", ("momentum",), {}),
         ("show", ("m",), {}),
         ("delete", ("m",), {}),

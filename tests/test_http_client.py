@@ -18,7 +18,7 @@ from ktrdr.client.http import HttpClient
 from ktrdr.contracts.hosts import HostEntry
 from ktrdr.contracts.leaks import CheckLeaks
 from ktrdr.contracts.operations import Operation, OperationStatus
-from ktrdr.contracts.strategies import StrategyOverrides
+from ktrdr.contracts.strategies import GivenStrategy, StrategyOverrides
 from ktrdr.contracts.training import StartTraining
 from ktrdr.errors import Conflict, DataNotFound, InvalidName, InvalidRequest, InvalidSettings, NotFound, Unavailable
 from ktrdr.web.server import Address, uvicorn_config
@@ -107,6 +107,13 @@ async def test_a_leak_check_is_asked_for_by_name_or_by_text(fake: FakeClient, ur
             report = await client.check_leaks(wanted)
         assert fake.asked["leaks"] == wanted.model_dump()
         assert report == await fake.check_leaks(wanted)
+
+
+async def test_coverage_is_asked_for_by_name_or_by_text(fake: FakeClient, url: str) -> None:
+    for given in (GivenStrategy(strategy_name="momentum"), GivenStrategy(strategy_text="name: a", source="a.yaml")):
+        async with HttpClient(url) as client:
+            assert await client.coverage(given) == fake.covered
+        assert fake.asked["coverage"] == given.model_dump()
 
 
 async def test_a_websocket_over_a_real_connection_says_every_state(url: str, fake: Endless) -> None:

@@ -78,6 +78,8 @@ MISTAKES: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("POST", "/trainings/null-tests", {"json": {"strategy_name": "nowhere"}}, 404, "strategy_not_found"),
     ("POST", "/trainings/null-tests", {"json": {"strategy_name": "a", "null_test": 0}}, 422, "invalid_request"),
     ("POST", "/strategies/validate", {"json": {"text": "x", "source": "wrong.yaml"}}, 422, "invalid_strategy"),
+    ("GET", "/strategies/nowhere/coverage", {}, 404, "strategy_not_found"),
+    ("POST", "/strategies/coverage", {"json": {}}, 422, "invalid_request"),
     ("POST", "/strategies/nowhere/leakcheck", {"json": {}}, 404, "strategy_not_found"),
     ("POST", "/strategies/momentum/leakcheck", {"json": {"cuts": 0}}, 422, "invalid_request"),
     ("POST", "/strategies/leakcheck", {"json": {"cuts": 5}}, 422, "invalid_request"),

@@ -11,11 +11,12 @@ from tests.cli.sample_result import BASELINES, NULL_TEST, TEST_METRICS, training
 
 from ktrdr.client import Client
 from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesDetails, SeriesInfo
+from ktrdr.contracts.coverage import CoverageReport, MembershipCurve, SetCoverage
 from ktrdr.contracts.hosts import Device, HostEntry, HostHealth, HostReport
 from ktrdr.contracts.leaks import CheckLeaks, InputVerdict, LeakReport, LeakVerdict
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction, Signal
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus, Progress
-from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
+from ktrdr.contracts.strategies import GivenStrategy, StrategyDetails, StrategyInput, StrategySummary
 from ktrdr.contracts.training import Phase, StartTraining, TrainingConfig, TrainingPlan, TrainingRequest
 from ktrdr.errors import (
     Conflict,
@@ -72,6 +73,7 @@ class FakeClient:
         self.signals = signals(12)
         self.registered = [HostEntry(name="gpu1", url="https://gpu1:8100", price_per_hour=1.5)]
         self.silent: set[str] = set()
+        self.covered = coverage_report()
         self.verdict = LeakVerdict.WARM_UP_ERROR
 
     async def plan_training(self, wanted: StartTraining) -> TrainingPlan:
@@ -161,6 +163,17 @@ class FakeClient:
             start_date=None,
             end_date=None,
             feature_names=["1h_rsi_low", "1h_atr_24_raw"],
+            inputs=[
+                StrategyInput(
+                    name="1h_rsi_low",
+                    timeframe="1h",
+                    indicator="rsi_14",
+                    fuzzy_set="rsi",
+                    type="triangular",
+                    parameters=[0, 0, 40],
+                ),
+                StrategyInput(name="1h_atr_24_raw", timeframe="1h", indicator="atr_24", normalization="zscore"),
+            ],
             notices=["rsi [low] overlaps nothing"],
         )
 
@@ -174,6 +187,12 @@ class FakeClient:
                 ],
             )
         return await self.strategy("momentum")
+
+    async def coverage(self, given: GivenStrategy) -> CoverageReport:
+        self.asked["coverage"] = given.model_dump()
+        if given.strategy_name is not None:
+            await self.strategy(given.strategy_name)
+        return self.covered
 
     async def check_leaks(self, wanted: CheckLeaks) -> LeakReport:
         self.asked["leaks"] = wanted.model_dump()
@@ -386,6 +405,40 @@ def signals(count: int) -> list[Signal]:
         )
         for number, hour in enumerate(hours)
     ]
+
+
+def coverage_report() -> CoverageReport:
+    """Two sets: one of two memberships that meet at 50, one whose only membership lies beyond the rows."""
+    grid = [float(value) for value in range(0, 101, 5)]
+    low = [max(0.0, 1 - value / 50) for value in grid]
+    high = [max(0.0, value / 50 - 1) for value in grid]
+    counts = [0] * 16 + [1, 300, 20, 0] * 8 + [0] * 16
+    rsi = SetCoverage(
+        name="1h_rsi",
+        timeframe="1h",
+        indicator="rsi_14",
+        grid=grid,
+        memberships=[
+            MembershipCurve(
+                name="low", type="triangular", parameters=[0, 0, 50], values=low, fires=0.5, mean=0.2, highest=0.8
+            ),
+            MembershipCurve(name="high[est]", type="s", parameters=[50, 100], values=high, fires=0, mean=0, highest=0),
+        ],
+        edges=[100 * number / 64 for number in range(65)],
+        counts=counts,
+        covered=0.5,
+        overlapping=0.0,
+    )
+    return CoverageReport(
+        strategy_name="momentum",
+        symbols=["EURUSD"],
+        base_timeframe="1h",
+        rows=sum(counts),
+        start=START,
+        end=START + timedelta(days=200),
+        sets=[rsi, rsi.model_copy(update={"name": "4h_rsi", "grid": [value / 1000 for value in grid]})],
+        notices=["1h_rsi_high[est] never fires on the training rows"],
+    )
 
 
 def _progress(fraction: float, epoch: int) -> Progress:

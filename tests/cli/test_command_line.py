@@ -24,6 +24,7 @@ COMMANDS: dict[str, list[str]] = {
     "strategies show": ["momentum"],
     "strategies validate": ["momentum"],
     "strategies leakcheck": ["momentum"],
+    "strategies schema": [],
     "operations list": [],
     "operations show": ["op_0"],
     "operations watch": ["op_0"],

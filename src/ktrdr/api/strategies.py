@@ -1,4 +1,4 @@
-"""`/strategies`: list, show, validate, and check for leaks."""
+"""`/strategies`: list, show, validate, look at coverage, and check for leaks."""
 
 from typing import Any
 
@@ -6,8 +6,9 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from ktrdr.api.shared import READ, Body, Instant, Names, Service, StrategyName
+from ktrdr.contracts.coverage import CoverageReport
 from ktrdr.contracts.leaks import CheckLeaks, LeakReport
-from ktrdr.contracts.strategies import StrategyDetails, StrategyOverrides, StrategySummary
+from ktrdr.contracts.strategies import GivenStrategy, StrategyDetails, StrategyOverrides, StrategySummary
 from ktrdr.texts import LONGEST_STRATEGY
 from ktrdr.web.problems import answers
 
@@ -63,6 +64,18 @@ async def read_strategy(name: StrategyName, client: Service) -> StrategyDetails:
 async def validate_strategy(body: StrategyText, client: Service) -> StrategyDetails:
     """The strategy resolved, or every mistake in it."""
     return await client.validate(body.text, body.source)
+
+
+@router.post("/coverage", responses=answers(404), dependencies=[READ])
+async def read_coverage_of_text(body: StrategyText, client: Service) -> CoverageReport:
+    """The memberships of a strategy file over the values of its training rows."""
+    return await client.coverage(GivenStrategy(strategy_text=body.text, source=body.source))
+
+
+@router.get("/{name}/coverage", responses=answers(404, 409), dependencies=[READ])
+async def read_coverage(name: StrategyName, client: Service) -> CoverageReport:
+    """The memberships of a strategy over the values of its training rows, on the stored bars."""
+    return await client.coverage(GivenStrategy(strategy_name=name))
 
 
 @router.post("/leakcheck", responses=answers(404, 409), dependencies=[READ])

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -26,8 +27,23 @@ def error_console() -> Console:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout; contract values are written as their fields."""
-    sys.stdout.write(json.dumps(value, indent=2, default=_plain, allow_nan=False) + "\n")
+    sys.stdout.write(json_text(value))
     sys.stdout.flush()  # a disk that is full says so here, not at the exit
+
+
+def json_text(value: Any) -> str:
+    """The same as a text."""
+    return json.dumps(value, indent=2, default=_plain, allow_nan=False) + "\n"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that was asked for; raises StorageFailed."""
+    from ktrdr.errors import StorageFailed
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageFailed(f"cannot write {path}: {error.strerror}") from None
 
 
 def _plain(value: Any) -> Any:

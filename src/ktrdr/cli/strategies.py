@@ -8,13 +8,16 @@ import typer
 
 from ktrdr.cli.leaks import leakcheck
 from ktrdr.cli.options import Json, is_file
-from ktrdr.cli.running import FAILED, run
+from ktrdr.cli.running import FAILED, run, usage
 
 if TYPE_CHECKING:
     from ktrdr.client import Client
-    from ktrdr.contracts.strategies import StrategyDetails
+    from ktrdr.contracts.coverage import CoverageReport
+    from ktrdr.contracts.strategies import GivenStrategy, StrategyDetails
 
-app = typer.Typer(help="Strategy files: list, show, validate, check for leaks.", no_args_is_help=True)
+SUFFIXES = (".png", ".svg", ".pdf")
+
+app = typer.Typer(help="Strategy files: list, show, plot, validate, check for leaks.", no_args_is_help=True)
 app.command("leakcheck", epilog="Example:  ktrdr strategies leakcheck eurusd_momentum --cuts 50")(leakcheck)
 
 
@@ -55,18 +58,50 @@ def list_strategies(context: typer.Context, as_json: Json = False) -> None:
 def show_strategy(
     context: typer.Context,
     strategy: Annotated[str, typer.Argument(metavar="STRATEGY", help="A name in strategies/, or a file.")],
+    plot: Annotated[bool, typer.Option("--plot", help="Plot the memberships over the training rows instead.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Draw that plot into this file: .png, .svg or .pdf.")] = None,
     as_json: Json = False,
 ) -> None:
-    """A strategy as it would be trained: inputs in their order, every default filled in."""
+    """A strategy as it would be trained: inputs in their order, every default filled in; or its memberships."""
+    if output is not None and output.suffix.lower() not in SUFFIXES:
+        raise usage(f"--output {output}: write a name that ends in {', '.join(SUFFIXES)}")
 
     async def body(client: "Client") -> int | None:
         from ktrdr.cli.output import print_json
 
+        if plot or output is not None:
+            _show_coverage(await client.coverage(_given(strategy)), output, as_json=as_json)
+            return None
         details = await _read(client, strategy)
         if as_json:
             print_json(details)
         else:
             _show(details)
+        return None
+
+    run(context, body, as_json=as_json)
+
+
+@app.command("schema", epilog="Example:  ktrdr strategies schema --output ktrdr-strategy.json")
+def show_schema(
+    context: typer.Context,
+    output: Annotated[Path | None, typer.Option(help="Write it to this file instead of the screen.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The JSON Schema of strategy files, for editors: keys, their values, and what they mean."""
+
+    async def body(client: "Client") -> int | None:
+        from ktrdr.cli.output import console, json_text, print_json, write_text
+
+        schema = await client.strategy_schema()
+        if output is None:
+            print_json(schema)
+            return None
+        write_text(output, json_text(schema))
+        if as_json:
+            print_json({"output": str(output)})
+        else:
+            console().print(f"The schema of strategy files was written to {output}", soft_wrap=True, markup=False)
         return None
 
     run(context, body, as_json=as_json)
@@ -115,6 +150,31 @@ async def _read(client: "Client", strategy: str) -> "StrategyDetails":
     return await client.strategy(strategy)
 
 
+def _given(strategy: str) -> "GivenStrategy":
+    from ktrdr.contracts.strategies import GivenStrategy
+    from ktrdr.texts import read_strategy_file
+
+    if is_file(strategy):
+        return GivenStrategy(strategy_text=read_strategy_file(Path(strategy)), source=strategy)
+    return GivenStrategy(strategy_name=strategy)
+
+
+def _show_coverage(report: "CoverageReport", output: Path | None, *, as_json: bool) -> None:
+    from ktrdr.cli.coverage import show_coverage
+    from ktrdr.cli.coverage_picture import write_picture
+    from ktrdr.cli.output import console, print_json, show_notices
+
+    if output is not None:
+        write_picture(report, output)
+    if as_json:
+        print_json(report)
+    elif output is None:
+        show_coverage(console(), report)
+    else:
+        console().print(f"{len(report.sets)} plots were drawn into {output}", soft_wrap=True, markup=False)
+        show_notices(console(), report.notices)
+
+
 def _show(details: "StrategyDetails") -> None:
     from rich.markup import escape
 
@@ -142,28 +202,15 @@ def _show(details: "StrategyDetails") -> None:
             ("decisions", described(resolved["decisions"])),
         )
     )
-    rows = table("#", "input", "reads", "as", right=("#",), title="Inputs, in their order")
-    for number, (name, reads, shape) in enumerate(_inputs(details), 1):
-        rows.add_row(str(number), name, reads, escape(shape))
+    rows = table(
+        "#", "input", "reads", "as", right=("#",), title="Inputs, in their order; each begins with its timeframe"
+    )
+    for number, one in enumerate(details.inputs, 1):
+        written = ", ".join(f"{value:g}" for value in one.parameters)
+        shape = f"{one.type} [{written}]" if one.type else f"raw, {one.normalization}"
+        rows.add_row(str(number), escape(one.name), escape(one.indicator), escape(shape))
     screen.print(rows)
     show_notices(screen, details.notices)
-
-
-def _inputs(details: "StrategyDetails") -> list[tuple[str, str, str]]:
-    """Name, source and shape of every feature, in order."""
-    rows, names = [], iter(details.feature_names)
-    for entry in details.resolved["nn_inputs"]:
-        frames = details.timeframes if entry["timeframes"] == "all" else entry["timeframes"]
-        for _ in frames:
-            if "raw_indicator" in entry:
-                rows.append((next(names), entry["raw_indicator"], f"raw, {entry.get('normalization', 'none')}"))
-                continue
-            fuzzy_set = details.resolved["fuzzy_sets"][entry["fuzzy_set"]]
-            for key, shape in fuzzy_set.items():
-                if key != "indicator":
-                    written = ", ".join(f"{value:g}" for value in shape["parameters"])
-                    rows.append((next(names), fuzzy_set["indicator"], f"{shape['type']} [{written}]"))
-    return rows
 
 
 def described(values: dict[str, Any]) -> str:

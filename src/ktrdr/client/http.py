@@ -13,11 +13,12 @@ import httpx2
 from pydantic import BaseModel, TypeAdapter
 
 from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
+from ktrdr.contracts.coverage import CoverageReport
 from ktrdr.contracts.hosts import HostEntry, HostReport
 from ktrdr.contracts.leaks import CheckLeaks, LeakReport
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus, OperationSummary
-from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
+from ktrdr.contracts.strategies import GivenStrategy, StrategyDetails, StrategySummary
 from ktrdr.contracts.training import StartTraining, TrainingConfig, TrainingPlan
 from ktrdr.errors import DataNotFound, InternalError, InvalidName, InvalidSettings, StorageFailed, Unavailable, restore
 
@@ -139,6 +140,14 @@ class HttpClient:
     async def validate(self, text: str, source: str) -> StrategyDetails:
         answer = await self._ask("POST", "/strategies/validate", json={"text": text, "source": source})
         return _read(StrategyDetails, answer)
+
+    async def coverage(self, given: GivenStrategy) -> CoverageReport:
+        if given.strategy_name is not None:
+            path = f"/strategies/{_part('strategy', given.strategy_name)}/coverage"
+            return _read(CoverageReport, await self._ask("GET", path, timeout=_WORK_SECONDS))
+        body = {"text": given.strategy_text, "source": given.source}
+        answer = await self._ask("POST", "/strategies/coverage", json=body, timeout=_WORK_SECONDS)
+        return _read(CoverageReport, answer)
 
     async def check_leaks(self, wanted: CheckLeaks) -> LeakReport:
         body: dict[str, Any] = {"cuts": wanted.cuts, **wanted.overrides.model_dump(mode="json", exclude={"null_test"})}

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
 from ktrdr.contracts.bars import BarRepository, CheckReport, SeriesDetails, SeriesInfo
+from ktrdr.contracts.coverage import CoverageReader, CoverageReport
 from ktrdr.contracts.hosts import HostEntry, HostReport
 from ktrdr.contracts.leaks import CheckLeaks, LeakChecker, LeakReport
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, ModelRepository, ModelUser, Prediction
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus
-from ktrdr.contracts.strategies import StrategyDetails, StrategyRepository, StrategySummary
+from ktrdr.contracts.strategies import GivenStrategy, StrategyDetails, StrategyRepository, StrategySummary
 from ktrdr.contracts.training import StartTraining, TrainingConfig, TrainingPlan
 from ktrdr.errors import DataNotFound, DataRefused
 from ktrdr.logs import OperationLogs
@@ -45,6 +46,7 @@ class InProcessClient:
         bars: BarRepository,
         models: ModelRepository,
         model_user: ModelUser,
+        coverage: CoverageReader,
         leaks: LeakChecker,
         logs: OperationLogs,
     ) -> None:
@@ -55,6 +57,7 @@ class InProcessClient:
         self._bars = bars
         self._models = models
         self._model_user = model_user
+        self._coverage = coverage
         self._leaks = leaks
         self._logs = logs
         self._long = Workers(LONG_CALLS, "long call")
@@ -143,6 +146,9 @@ class InProcessClient:
         except (DataNotFound, DataRefused) as error:
             return details.model_copy(update={"notices": [*details.notices, *str(error).splitlines()]})
         return details
+
+    async def coverage(self, given: GivenStrategy) -> CoverageReport:
+        return await self._long.run(lambda: self._coverage.read(given))
 
     async def check_leaks(self, wanted: CheckLeaks) -> LeakReport:
         return await self._long.run(lambda: self._leaks.check(wanted))

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
+from ktrdr.contracts.coverage import CoverageReport
 from ktrdr.contracts.hosts import HostEntry, HostReport
 from ktrdr.contracts.leaks import CheckLeaks, LeakReport
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus
-from ktrdr.contracts.strategies import StrategyDetails, StrategySummary
+from ktrdr.contracts.strategies import GivenStrategy, StrategyDetails, StrategySummary
 from ktrdr.contracts.training import StartTraining, TrainingConfig, TrainingPlan
 
 
@@ -46,6 +47,9 @@ class Client(Protocol):
 
     async def validate(self, text: str, source: str) -> StrategyDetails:
         """The strategy of a file's text, resolved. Raises InvalidStrategy with every mistake, naming `source`."""
+
+    async def coverage(self, given: GivenStrategy) -> CoverageReport:
+        """The memberships of a strategy over the values of its training rows, on the stored bars."""
 
     async def check_leaks(self, wanted: CheckLeaks) -> LeakReport:
         """Whether inputs and labels know the future, or have not settled, on the stored bars."""

@@ -2,13 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, Self
+from typing import Protocol
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from ktrdr.contracts.strategies import StrategyOverrides
+from ktrdr.contracts.strategies import GivenStrategy, StrategyOverrides
 from ktrdr.contracts.values import Value
-from ktrdr.errors import InvalidRequest
 
 
 class LeakVerdict(StrEnum):
@@ -23,23 +22,11 @@ class LeakVerdict(StrEnum):
         return list(LeakVerdict).index(self)
 
 
-class CheckLeaks(Value):
-    """A strategy by its name or its text, and at how many moments of each symbol it is to be checked.
+class CheckLeaks(GivenStrategy):
+    """A strategy, and at how many moments of each symbol it is to be checked."""
 
-    `source` is what messages call a strategy given as text.
-    """
-
-    strategy_name: str | None = None
-    strategy_text: str | None = None
-    source: str = "strategy"
     overrides: StrategyOverrides = StrategyOverrides()
     cuts: int = Field(default=20, ge=1, le=1_000)
-
-    @model_validator(mode="after")
-    def _one_strategy(self) -> Self:
-        if (self.strategy_name is None) == (self.strategy_text is None):
-            raise InvalidRequest("give either a strategy's name or its text")
-        return self
 
 
 class InputVerdict(Value):

@@ -1,12 +1,13 @@
 """Strategies as the upper floors see them: names, summaries and resolved values, never live components."""
 
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ktrdr.contracts.bars import SeriesWanted
 from ktrdr.contracts.values import Value
+from ktrdr.errors import InvalidRequest
 
 
 class StrategyOverrides(Value):
@@ -20,6 +21,20 @@ class StrategyOverrides(Value):
     null_test: int | None = Field(default=None, ge=1, le=10_000)
 
 
+class GivenStrategy(Value):
+    """A strategy by its name or its text; `source` is what messages call one that is given as text."""
+
+    strategy_name: str | None = None
+    strategy_text: str | None = None
+    source: str = "strategy"
+
+    @model_validator(mode="after")
+    def _one_strategy(self) -> Self:
+        if (self.strategy_name is None) == (self.strategy_text is None):
+            raise InvalidRequest("give either a strategy's name or its text")
+        return self
+
+
 class StrategySummary(Value):
     """A line of the list: a file that cannot be read has `error` and nothing else but its name and path."""
 
@@ -31,6 +46,19 @@ class StrategySummary(Value):
     labels: str | None = None
     model: str | None = None
     error: str | None = None
+
+
+class StrategyInput(Value):
+    """One input of a model: what it reads on which timeframe, and how: through a membership of a fuzzy set, which has a
+    `type` and `parameters`, or raw with its `normalization`."""
+
+    name: str
+    timeframe: str
+    indicator: str
+    fuzzy_set: str | None = None
+    type: str | None = None
+    parameters: list[float] = Field(default_factory=list)
+    normalization: str = "none"
 
 
 class StrategyDetails(Value):
@@ -49,6 +77,7 @@ class StrategyDetails(Value):
     start_date: datetime | None
     end_date: datetime | None
     feature_names: list[str]
+    inputs: list[StrategyInput] = Field(default_factory=list)
     series: list[SeriesWanted] = Field(default_factory=list)
     notices: list[str]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from ktrdr.client.in_process import InProcessClient, OpenServices
     from ktrdr.contracts.bars import BarRepository
+    from ktrdr.contracts.coverage import CoverageReader
     from ktrdr.contracts.hosts import Receiver, SeriesNeeded
     from ktrdr.contracts.leaks import LeakChecker
     from ktrdr.contracts.models import ModelUser
@@ -41,6 +42,7 @@ def build_client(settings: "Settings", services: "OpenServices") -> "InProcessCl
         bars=build_bars(settings),
         models=build_storage(settings),
         model_user=build_model_user(settings),
+        coverage=build_coverage_reader(settings),
         leaks=build_leak_checker(settings),
         logs=operation_logs(settings),
     )
@@ -130,6 +132,16 @@ def build_model_user(settings: "Settings") -> "ModelUser":
         return StoredModelUser(read, DataManager(bar_store(settings)))
 
     return cast("ModelUser", Late(make))
+
+
+def build_coverage_reader(settings: "Settings") -> "CoverageReader":
+    def make() -> Any:
+        from ktrdr.execution.data.manager import DataManager
+        from ktrdr.execution.features.coverage_reader import StrategyCoverageReader
+
+        return StrategyCoverageReader(build_strategies(settings), DataManager(bar_store(settings)))
+
+    return cast("CoverageReader", Late(make))
 
 
 def build_leak_checker(settings: "Settings") -> "LeakChecker":

@@ -43,6 +43,11 @@ class Membership(Component):
     def check(cls, parameters: tuple[float, ...]) -> None:
         """Raises a refusal when the parameters describe no shape."""
 
+    @property
+    @abstractmethod
+    def reach(self) -> tuple[float, float]:
+        """The lowest and highest value between which it changes, or nearly all of its change lies."""
+
     @abstractmethod
     def membership(self, values: Tensor) -> Tensor:
         """The membership of each value, 0 to 1, of the values' shape and dtype; NaN stays NaN."""
@@ -69,6 +74,10 @@ class Cornered(Membership):
     @property
     @abstractmethod
     def corners(self) -> tuple[float, float, float, float]: ...
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        return self.parameters[0], self.parameters[-1]
 
     @classmethod
     def check(cls, parameters: tuple[float, ...]) -> None:

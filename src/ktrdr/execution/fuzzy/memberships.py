@@ -61,6 +61,11 @@ class Gaussian(Membership):
     def check(cls, parameters: tuple[float, ...]) -> None:
         _above_zero("sigma", parameters[1], "a width")
 
+    @property
+    def reach(self) -> tuple[float, float]:
+        mean, sigma = self.parameters
+        return mean - 3 * sigma, mean + 3 * sigma
+
     def membership(self, values: Tensor) -> Tensor:
         mean, sigma = self.parameters
         return _bell_curve((values - mean) / sigma)
@@ -85,6 +90,11 @@ class Gaussian2(Membership):
         if mean1 > mean2:
             raise refusal(f"mean1 {mean1:g} above mean2 {mean2:g}", "the left side ends where the right one begins")
 
+    @property
+    def reach(self) -> tuple[float, float]:
+        mean1, sigma1, mean2, sigma2 = self.parameters
+        return mean1 - 3 * sigma1, mean2 + 3 * sigma2
+
     def membership(self, values: Tensor) -> Tensor:
         mean1, sigma1, mean2, sigma2 = self.parameters
         left, right = (values - mean1).clamp(max=0.0) / sigma1, (values - mean2).clamp(min=0.0) / sigma2
@@ -105,6 +115,12 @@ class GeneralizedBell(Membership):
     def check(cls, parameters: tuple[float, ...]) -> None:
         _above_zero("a", parameters[0], "the half width at membership 0.5")
         _above_zero("b", parameters[1], "the steepness")
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        a, b, c = self.parameters
+        width = a * 19.0 ** min(0.5 / b, 20.0)  # where it is 0.05
+        return c - width, c + width
 
     def membership(self, values: Tensor) -> Tensor:
         a, b, c = self.parameters
@@ -127,6 +143,11 @@ class Sigmoid(Membership):
     def check(cls, parameters: tuple[float, ...]) -> None:
         if parameters[1] == 0:
             raise refusal("c 0", "c is the slope: above 0 the membership rises, below 0 it falls")
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        b, c = self.parameters
+        return b - 4 / abs(c), b + 4 / abs(c)
 
     def membership(self, values: Tensor) -> Tensor:
         b, c = self.parameters

@@ -1,7 +1,7 @@
 """StrategyLeakChecker: the leak check of a strategy file on the stored bars that it would be trained on."""
 
 from ktrdr.contracts.leaks import CheckLeaks, LeakReport
-from ktrdr.contracts.strategies import StrategyDetails, StrategyRepository
+from ktrdr.contracts.strategies import StrategyRepository
 from ktrdr.errors import NotEnoughData
 from ktrdr.execution.features.builder import FeatureBuilder
 from ktrdr.execution.fuzzy.engine import FuzzyEngine
@@ -9,6 +9,7 @@ from ktrdr.execution.indicators.engine import IndicatorEngine
 from ktrdr.execution.leaks.check import LeakCheck
 from ktrdr.execution.market import BarSource, load_market
 from ktrdr.execution.strategy.reading import restore_strategy
+from ktrdr.execution.strategy.repository import read_given
 
 
 class StrategyLeakChecker:
@@ -20,7 +21,7 @@ class StrategyLeakChecker:
 
     def check(self, wanted: CheckLeaks) -> LeakReport:
         """Look at `wanted.cuts` moments of each symbol, on all its bars."""
-        strategy = restore_strategy(self._read(wanted).resolved)
+        strategy = restore_strategy(read_given(self._strategies, wanted, wanted.overrides).resolved)
         features = FeatureBuilder(tuple(strategy.columns()), IndicatorEngine(strategy.indicators), FuzzyEngine())
         market = load_market(self._data, strategy)
         matrices = [features.build(series) for series in market.series]
@@ -42,8 +43,3 @@ class StrategyLeakChecker:
             labels=findings.labels,
             notices=findings.notices(strategy.training_data.history_required),
         )
-
-    def _read(self, wanted: CheckLeaks) -> StrategyDetails:
-        if wanted.strategy_text is not None:
-            return self._strategies.read_text(wanted.strategy_text, wanted.source, wanted.overrides)
-        return self._strategies.read(wanted.strategy_name or "", wanted.overrides)

@@ -7,8 +7,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ktrdr.contracts.strategies import StrategyDetails, StrategyOverrides, StrategySummary
+from ktrdr.contracts.strategies import (
+    GivenStrategy,
+    StrategyDetails,
+    StrategyInput,
+    StrategyOverrides,
+    StrategyRepository,
+    StrategySummary,
+)
 from ktrdr.errors import Conflict, InvalidRequest, InvalidStrategy, StrategyNotFound
+from ktrdr.execution.features.columns import FeatureColumn
 from ktrdr.execution.strategy.grammar import Strategy
 from ktrdr.execution.strategy.mistakes import problems_of
 from ktrdr.execution.strategy.reading import read_strategy, resolved
@@ -60,6 +68,7 @@ class StrategyFiles:
             start_date=strategy.training_data.start_date,
             end_date=strategy.training_data.end_date,
             feature_names=strategy.feature_names,
+            inputs=[_input(column) for column in strategy.columns()],
             series=strategy.series(),
             notices=strategy.notices(),
         )
@@ -100,6 +109,28 @@ class StrategyFiles:
             return f"there is no strategy {name} in {self.folder}: did you mean {close[0]}?"
         listed = ", ".join(sorted(known)) or "none"
         return f"there is no strategy {name} in {self.folder} (there: {listed}); give a path for a file elsewhere"
+
+
+def _input(column: FeatureColumn) -> StrategyInput:
+    function = column.membership
+    return StrategyInput(
+        name=column.name,
+        timeframe=column.timeframe,
+        indicator=column.reference,
+        fuzzy_set=column.fuzzy_set,
+        type=None if function is None else function.model_dump()["type"],
+        parameters=[] if function is None else list(function.parameters),
+        normalization=column.normalization,
+    )
+
+
+def read_given(
+    strategies: StrategyRepository, given: GivenStrategy, overrides: StrategyOverrides | None = None
+) -> StrategyDetails:
+    """The strategy that is asked for by its name or handed in as text."""
+    if given.strategy_text is not None:
+        return strategies.read_text(given.strategy_text, given.source, overrides)
+    return strategies.read(given.strategy_name or "", overrides)
 
 
 def with_overrides(strategy: Strategy, overrides: StrategyOverrides | None) -> Strategy:
