@@ -177,9 +177,11 @@ def test_a_websocket_says_the_same(api: TestClient, guarded: TestClient) -> None
 
 def test_operations_are_listed_read_cancelled_and_retried(api: TestClient, client: FakeClient) -> None:
     """Filters and paging reach the client."""
-    page = api.get(f"{API}/operations?status=running&status=queued&limit=7&offset=3").json()
+    page = api.get(f"{API}/operations?status=running&status=queued&strategy=m&type=null_test&limit=7&offset=3").json()
     assert (page["limit"], page["offset"], page["items"][0]["operation_id"]) == (7, 3, "op_0")
-    assert client.asked["operations"]["statuses"] == [OperationStatus.RUNNING, OperationStatus.QUEUED]
+    asked = client.asked["operations"]
+    assert asked["statuses"] == [OperationStatus.RUNNING, OperationStatus.QUEUED]
+    assert (asked["strategy"], asked["type"]) == ("m", "null_test")
     assert api.get(f"{API}/operations/op_0").json()["request"]["strategy_name"] == "momentum"
     assert api.get(f"{API}/operations/op_0/logs").json()[0]["event"] == "Step [1]/12"
     assert api.post(f"{API}/operations/op_0/retry?from=start").status_code == 202

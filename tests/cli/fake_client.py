@@ -124,9 +124,16 @@ class FakeClient:
         return self._operations[operation_id]
 
     async def operations(
-        self, statuses: Collection[OperationStatus] = (), *, limit: int = 50, offset: int = 0
+        self,
+        statuses: Collection[OperationStatus] = (),
+        *,
+        strategy: str | None = None,
+        type: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
     ) -> OperationPage:
-        self.asked["operations"] = {"statuses": [*statuses], "limit": limit, "offset": offset}
+        asked = {"strategy": strategy, "type": type, "limit": limit, "offset": offset}
+        self.asked["operations"] = {"statuses": [*statuses], **asked}
         items = [operation.summary() for operation in self._operations.values()]
         return OperationPage(items=items, total=len(items) + 50, limit=limit, offset=offset)
 

@@ -234,6 +234,13 @@ def test_a_null_test_is_an_operation_that_keeps_no_model(ktrdr: Ktrdr, home: Pat
     assert "null test" in told
 
 
+def test_a_strategy_that_has_a_model_says_so(ktrdr: Ktrdr) -> None:
+    """In the list, for people and for programs."""
+    listed = json.loads(ktrdr("strategies", "list", "--json").out)["strategies"]
+    assert {one["name"]: one["trained"] for one in listed}["eurusd_momentum"] is True
+    assert "trained" in ktrdr("strategies", "list").out
+
+
 def test_a_dry_run_does_nothing(ktrdr: Ktrdr, home: Path) -> None:
     before = sorted(path.name for path in (home / "models" / "eurusd_momentum").iterdir())
     done = ktrdr("models", "train", "quick", "--dry-run", "--end-date", "2017-07-01")

@@ -89,6 +89,11 @@ async def test_page(store, request_for):
     completed = (OperationStatus.COMPLETED,)
     assert [row.operation_id for row in await store.page(completed)] == ["op3", "op1"]
     assert (await store.count(), await store.count(completed)) == (5, 2)
+    for wanted, count in (({"strategy": "demo"}, 5), ({"strategy": "x"}, 0), ({"type": "null_test"}, 0)):
+        assert await store.count(**wanted) == len(await store.page(**wanted)) == count
+    assert [row.operation_id for row in await store.page(completed, strategy="demo", type="training", limit=1)] == [
+        "op3"
+    ]
 
 
 async def test_evaluations(store):

@@ -162,6 +162,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "timeframes": ["1h"],
         "labels": "triple_barrier",
         "model": "mlp",
+        "trained": True,
     },
     "StrategyDetails": {
         **_STRATEGY,

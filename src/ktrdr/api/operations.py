@@ -11,6 +11,7 @@ from ktrdr.api.security import require
 from ktrdr.api.shared import READ, TRAIN, OperationId, Service
 from ktrdr.contracts.keys import Scope
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus
+from ktrdr.contracts.training import OperationType
 from ktrdr.errors import KtrdrError
 from ktrdr.web.problems import answers
 
@@ -20,12 +21,14 @@ router = APIRouter(prefix="/operations", tags=["operations"])
 @router.get("", responses=answers(), dependencies=[READ])
 async def list_operations(
     client: Service,
-    status: Annotated[list[OperationStatus] | None, Query(max_length=10)] = None,
+    status: Annotated[list[OperationStatus] | None, Query(max_length=10, description="in any of these states")] = None,
+    strategy: Annotated[str | None, Query(max_length=100, description="of the strategy of that name")] = None,
+    type: Annotated[OperationType | None, Query(description="trainings, or null tests")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
 ) -> OperationPage:
     """Operations, newest first."""
-    return await client.operations(status or [], limit=limit, offset=offset)
+    return await client.operations(status or [], strategy=strategy, type=type, limit=limit, offset=offset)
 
 
 @router.get("/{operation_id}", responses=answers(404), dependencies=[READ])

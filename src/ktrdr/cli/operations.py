@@ -24,6 +24,7 @@ State = StrEnum("State", ["QUEUED", "RUNNING", "CANCELLING", "COMPLETED", "FAILE
 def list_operations(
     context: typer.Context,
     status: Annotated[list[State] | None, typer.Option(help="Only those in this state; repeatable.")] = None,
+    strategy: Annotated[str | None, typer.Option(metavar="NAME", help="Only those of this strategy.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many to show.")] = 20,
     offset: Annotated[int, typer.Option(min=0, help="How many of the newest to skip.")] = 0,
     as_json: Json = False,
@@ -34,7 +35,8 @@ def list_operations(
         from ktrdr.cli.output import console, minute, print_json, table
         from ktrdr.contracts.operations import OperationStatus
 
-        page = await client.operations([OperationStatus(one) for one in status or ()], limit=limit, offset=offset)
+        states = [OperationStatus(one) for one in status or ()]
+        page = await client.operations(states, strategy=strategy, limit=limit, offset=offset)
         if as_json:
             print_json(page)
             return None

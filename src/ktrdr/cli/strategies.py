@@ -37,12 +37,13 @@ def list_strategies(context: typer.Context, as_json: Json = False) -> None:
         if not found:
             console().print("No strategy files in strategies/: write one, or copy an example there.")
             return None
-        rows = table("name", "symbols", "timeframes", "labels", "model")
+        rows = table("name", "symbols", "timeframes", "labels", "model", "trained")
         for one in found:
             if one.error:
-                rows.add_row(escape(one.name), "[red]cannot be used[/red]", "", "", "")
+                rows.add_row(escape(one.name), "[red]cannot be used[/red]", "", "", "", "")
             else:
-                rows.add_row(one.name, ", ".join(one.symbols), ", ".join(one.timeframes), one.labels, one.model)
+                read = ", ".join(one.symbols), ", ".join(one.timeframes), one.labels, one.model
+                rows.add_row(one.name, *read, "yes" if one.trained else "")
         screen = console()
         screen.print(rows)
         for one in found:

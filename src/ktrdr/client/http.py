@@ -19,7 +19,7 @@ from ktrdr.contracts.leaks import CheckLeaks, LeakReport
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus, OperationSummary
 from ktrdr.contracts.strategies import GivenStrategy, StrategyDetails, StrategySummary
-from ktrdr.contracts.training import StartTraining, TrainingConfig, TrainingPlan
+from ktrdr.contracts.training import OperationType, StartTraining, TrainingConfig, TrainingPlan
 from ktrdr.errors import DataNotFound, InternalError, InvalidName, InvalidSettings, StorageFailed, Unavailable, restore
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -110,9 +110,17 @@ class HttpClient:
         return _read(Operation, await self._ask("GET", f"/operations/{_part('operation', operation_id)}"))
 
     async def operations(
-        self, statuses: Collection[OperationStatus] = (), *, limit: int = 50, offset: int = 0
+        self,
+        statuses: Collection[OperationStatus] = (),
+        *,
+        strategy: str | None = None,
+        type: OperationType | None = None,
+        limit: int = 50,
+        offset: int = 0,
     ) -> OperationPage:
-        params = {"status": [status.value for status in statuses], "limit": limit, "offset": offset}
+        given = {"strategy": strategy, "type": type, "limit": limit, "offset": offset}
+        params: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        params["status"] = [status.value for status in statuses]
         return _read(OperationPage, await self._ask("GET", "/operations", params=params))
 
     async def operation_log(self, operation_id: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from ktrdr.contracts.leaks import CheckLeaks, LeakChecker, LeakReport
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, ModelRepository, ModelUser, Prediction
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus
 from ktrdr.contracts.strategies import GivenStrategy, StrategyDetails, StrategyRepository, StrategySummary
-from ktrdr.contracts.training import StartTraining, TrainingConfig, TrainingPlan
+from ktrdr.contracts.training import OperationType, StartTraining, TrainingConfig, TrainingPlan
 from ktrdr.errors import DataNotFound, DataRefused
 from ktrdr.logs import OperationLogs
 from ktrdr.orchestration.host_registry import HostRegistry
@@ -112,9 +112,16 @@ class InProcessClient:
         return await (await self._services()).operations.get(operation_id)
 
     async def operations(
-        self, statuses: Collection[OperationStatus] = (), *, limit: int = 50, offset: int = 0
+        self,
+        statuses: Collection[OperationStatus] = (),
+        *,
+        strategy: str | None = None,
+        type: OperationType | None = None,
+        limit: int = 50,
+        offset: int = 0,
     ) -> OperationPage:
-        return await (await self._services()).operations.page(statuses, limit=limit, offset=offset)
+        operations = (await self._services()).operations
+        return await operations.page(statuses, strategy=strategy, type=type, limit=limit, offset=offset)
 
     async def operation_log(self, operation_id: str) -> list[dict[str, Any]]:
         operations = (await self._services()).operations

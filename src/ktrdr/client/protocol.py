@@ -12,7 +12,7 @@ from ktrdr.contracts.leaks import CheckLeaks, LeakReport
 from ktrdr.contracts.models import Evaluation, ModelDetails, ModelRecord, Prediction
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus
 from ktrdr.contracts.strategies import GivenStrategy, StrategyDetails, StrategySummary
-from ktrdr.contracts.training import StartTraining, TrainingConfig, TrainingPlan
+from ktrdr.contracts.training import OperationType, StartTraining, TrainingConfig, TrainingPlan
 
 
 class Client(Protocol):
@@ -29,9 +29,15 @@ class Client(Protocol):
     async def operation(self, operation_id: str) -> Operation: ...
 
     async def operations(
-        self, statuses: Collection[OperationStatus] = (), *, limit: int = 50, offset: int = 0
+        self,
+        statuses: Collection[OperationStatus] = (),
+        *,
+        strategy: str | None = None,
+        type: OperationType | None = None,
+        limit: int = 50,
+        offset: int = 0,
     ) -> OperationPage:
-        """Operations in any of these states (none given: all), newest first."""
+        """Operations in any of these states, of that strategy and type (what is not given: any), newest first."""
 
     async def operation_log(self, operation_id: str) -> list[dict[str, Any]]:
         """The structured log of its runs, oldest line first."""

@@ -36,7 +36,8 @@ class GivenStrategy(Value):
 
 
 class StrategySummary(Value):
-    """A line of the list: a file that cannot be read has `error` and nothing else but its name and path."""
+    """A line of the list: a file that cannot be read has `error` and nothing else but its name and path. One that is
+    `trained` has a model."""
 
     name: str
     path: str
@@ -45,6 +46,7 @@ class StrategySummary(Value):
     timeframes: list[str] = Field(default_factory=list)
     labels: str | None = None
     model: str | None = None
+    trained: bool = False
     error: str | None = None
 
 

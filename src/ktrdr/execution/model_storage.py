@@ -79,6 +79,10 @@ class ModelStorage:
                     return stored_result(self.show(version.name))
         return None
 
+    def strategies(self) -> set[str]:
+        """The names of the strategies that have a model; no file is opened."""
+        return {version.family.strategy for version in self._catalog.versions()}
+
     def records(self, strategy: str | None = None) -> list[ModelRecord]:
         """Every version, of one strategy or of all; one that cannot be trusted is left out, with a warning."""
         versions = self._catalog.versions(strategy)

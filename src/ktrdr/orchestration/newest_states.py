@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 
 from ktrdr.contracts.operations import Operation, OperationPage, OperationStatus, OperationSummary
+from ktrdr.contracts.training import OperationType
 from ktrdr.errors import OperationNotFound
 from ktrdr.orchestration.live_run import LiveRun
 from ktrdr.orchestration.operation_store import OperationStore
@@ -61,13 +62,21 @@ class NewestStates:
         position = (await self._store.queue_positions()).get(operation.operation_id)
         return operation.model_copy(update={"queue_position": position})
 
-    async def page(self, statuses: Collection[OperationStatus], *, limit: int, offset: int) -> OperationPage:
-        """Operations in any of these states (none given: all), newest first."""
-        rows = await self._store.page(statuses, limit=limit, offset=offset)
+    async def page(
+        self,
+        statuses: Collection[OperationStatus],
+        *,
+        strategy: str | None,
+        type: OperationType | None,
+        limit: int,
+        offset: int,
+    ) -> OperationPage:
+        """Operations in any of these states, of that strategy and type (what is not given: any), newest first."""
+        rows = await self._store.page(statuses, strategy=strategy, type=type, limit=limit, offset=offset)
         queued = any(row.status is OperationStatus.QUEUED for row in rows)
         positions = await self._store.queue_positions() if queued else {}
         newest = [self._newest_summary(row, positions) for row in rows]
-        total = await self._store.count(statuses)
+        total = await self._store.count(statuses, strategy=strategy, type=type)
         return OperationPage(items=newest, total=total, limit=limit, offset=offset)
 
     async def _read(self, operation_id: str) -> Operation:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ktrdr.contracts.operations import EvaluatedRange, Operation, OperationStatus, OperationSummary
-from ktrdr.contracts.training import TrainingRequest
+from ktrdr.contracts.training import OperationType, TrainingRequest
 from ktrdr.errors import Conflict
 from ktrdr.orchestration.database import Database
 from ktrdr.orchestration.operation_rows import SUMMARY, columns_of, operation_of, plain
@@ -163,11 +163,18 @@ class OperationStore:
         return positions
 
     async def page(
-        self, statuses: Collection[OperationStatus] = (), *, limit: int = 50, offset: int = 0
+        self,
+        statuses: Collection[OperationStatus] = (),
+        *,
+        strategy: str | None = None,
+        type: OperationType | None = None,
+        limit: int = 50,
+        offset: int = 0,
     ) -> list[OperationSummary]:
-        """Operations in any of these states (none given: all), newest first."""
+        """Operations in any of these states, of that strategy and type (what is not given: any), newest first."""
         newest = operations.c.created_at.desc(), operations.c.operation_id.desc()
-        query = _in_states(select(*SUMMARY), statuses).order_by(*newest).limit(limit).offset(offset)
+        found = _such(select(*SUMMARY), statuses, strategy, type)
+        query = found.order_by(*newest).limit(limit).offset(offset)
         async with self.database.reading() as connection:
             rows = (await connection.execute(query)).mappings().all()
         return [OperationSummary.model_validate(dict(row)) for row in rows]
@@ -188,9 +195,15 @@ class OperationStore:
         async with self.database.writing() as connection:
             return list((await connection.execute(old)).scalars())
 
-    async def count(self, statuses: Collection[OperationStatus] = ()) -> int:
-        """How many operations are in any of these states (none given: all)."""
-        query = _in_states(select(func.count()).select_from(operations), statuses)
+    async def count(
+        self,
+        statuses: Collection[OperationStatus] = (),
+        *,
+        strategy: str | None = None,
+        type: OperationType | None = None,
+    ) -> int:
+        """How many operations there are of those that `page` would list."""
+        query = _such(select(func.count()).select_from(operations), statuses, strategy, type)
         async with self.database.reading() as connection:
             return (await connection.execute(query)).scalar_one()
 
@@ -235,6 +248,14 @@ _TURN = operations.c.priority.desc(), operations.c.created_at, operations.c.oper
 
 def _in_states(query: Select[*_Row], statuses: Collection[OperationStatus]) -> Select[*_Row]:
     return query.where(operations.c.status.in_([status.value for status in statuses])) if statuses else query
+
+
+def _such(
+    query: Select[*_Row], statuses: Collection[OperationStatus], strategy: str | None, type: OperationType | None
+) -> Select[*_Row]:
+    wanted = {"strategy_name": strategy, "type": type}
+    guards = [operations.c[name] == value for name, value in wanted.items() if value is not None]
+    return _in_states(query, statuses).where(*guards)
 
 
 async def _count_looks(

@@ -11,7 +11,7 @@ from ktrdr.contracts.operations import (
     OperationStatus,
     Progress,
 )
-from ktrdr.contracts.training import CancellationToken, TrainingRequest, TrainingResult
+from ktrdr.contracts.training import CancellationToken, OperationType, TrainingRequest, TrainingResult
 from ktrdr.errors import Conflict, StorageFailed
 from ktrdr.logs import get_logger
 from ktrdr.orchestration.live_run import STARTED, LiveRun
@@ -206,10 +206,16 @@ class OperationsService:
         return await self._states.get(operation_id)
 
     async def page(
-        self, statuses: Collection[OperationStatus] = (), *, limit: int = 50, offset: int = 0
+        self,
+        statuses: Collection[OperationStatus] = (),
+        *,
+        strategy: str | None = None,
+        type: OperationType | None = None,
+        limit: int = 50,
+        offset: int = 0,
     ) -> OperationPage:
-        """Operations in any of these states (none given: all), newest first."""
-        return await self._states.page(statuses, limit=limit, offset=offset)
+        """Operations in any of these states, of that strategy and type (what is not given: any), newest first."""
+        return await self._states.page(statuses, strategy=strategy, type=type, limit=limit, offset=offset)
 
     async def next_queued(self, mode: str, passing_over: Collection[str] = ()) -> Operation | None:
         """Which of this process's queued operations of that mode is to run next, but for those."""

@@ -83,7 +83,7 @@ def build_strategies(settings: "Settings") -> "StrategyRepository":
     def make() -> Any:
         from ktrdr.execution.strategy.repository import StrategyFiles
 
-        return StrategyFiles(settings.strategies)
+        return StrategyFiles(settings.strategies, trained=build_storage(settings).strategies)
 
     return cast("StrategyRepository", Late(make))
 

@@ -351,3 +351,10 @@ def test_of_very_many_mistakes_the_first_are_told() -> None:
     told = problems("name: x\nindicators:\n" + "\n".join(f"  i{number}: 3" for number in range(500)))
     assert len(told) == 101
     assert told[-1].found == "402 more mistakes"
+
+
+def test_a_strategy_with_a_model_is_trained() -> None:
+    """As whoever knows the models says."""
+    for trained in ({"eurusd_momentum"}, set()):
+        files = StrategyFiles(ROOT / "strategies", trained=lambda trained=trained: trained)
+        assert {one.name for one in files.summaries() if one.trained} == trained

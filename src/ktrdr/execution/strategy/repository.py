@@ -1,7 +1,7 @@
 """StrategyFiles: the strategy files of a folder, resolved for the floors above."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,10 @@ SUFFIXES = (".yaml", ".yml")
 class StrategyFiles:
     """Implements `contracts.strategies.StrategyRepository` on a folder of YAML files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, trained: Callable[[], Collection[str]] = tuple) -> None:
+        """`trained` tells the names of the strategies that have a model."""
         self.folder = folder
+        self._trained = trained
 
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of a file: its keys in every spelling. What sections have to agree on it cannot say."""
@@ -38,7 +40,8 @@ class StrategyFiles:
 
     def summaries(self) -> list[StrategySummary]:
         """Every file of the folder, by name; one that cannot be read says why."""
-        return sorted((self._summary(path) for path in self._paths()), key=lambda summary: summary.name)
+        trained = self._trained()
+        return sorted((self._summary(path, trained) for path in self._paths()), key=lambda summary: summary.name)
 
     def read(self, name: str, overrides: StrategyOverrides | None = None) -> StrategyDetails:
         """The strategy of that `name`, else of that file stem; two files with one name are refused."""
@@ -87,7 +90,7 @@ class StrategyFiles:
                 continue
         return strategies
 
-    def _summary(self, path: Path) -> StrategySummary:
+    def _summary(self, path: Path, trained: Collection[str]) -> StrategySummary:
         try:
             strategy = read_strategy(path.read_text(encoding="utf-8"), str(path))
         except (InvalidStrategy, OSError, UnicodeDecodeError) as error:
@@ -101,6 +104,7 @@ class StrategyFiles:
             timeframes=list(strategy.timeframes),
             labels=strategy.training.labels.source,
             model=strategy.model.type,
+            trained=strategy.name in trained,
         )
 
     def _not_found(self, name: str, known: list[str]) -> str:
