@@ -170,6 +170,16 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "text": "name: eurusd_momentum\n",
         "resolved": {"name": "eurusd_momentum", "training": {"epochs": 60, "seed": 42}},
     },
+    "CoverageReport": {
+        "strategy_name": "eurusd_momentum",
+        "symbols": ["EURUSD"],
+        "base_timeframe": "1h",
+        "rows": 4088,
+        "start": "2017-01-12T06:00:00Z",
+        "end": "2017-09-07T12:00:00Z",
+        "sets": [],
+        "notices": [],
+    },
     "LeakCheckBody": {"cuts": 20},
     "LeakCheckOfText": {"text": _TEXT, "cuts": 20},
     "LeakReport": {
