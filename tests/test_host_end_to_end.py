@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -92,8 +93,8 @@ async def both(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
         yield SimpleNamespace(sessions=sessions, client=client, home=here.home)
 
 
-async def trained(client: Any, mode: str) -> Operation:
-    started = await client.start_training(StartTraining(strategy_text=STRATEGY, execution_mode=mode))
+async def trained(client: Any, mode: str, strategy: str = STRATEGY) -> Operation:
+    started = await client.start_training(StartTraining(strategy_text=strategy, execution_mode=mode))
     assert started.execution_mode == mode
     async with asyncio.timeout(60):
         async for operation in client.watch(started.operation_id):
@@ -138,6 +139,36 @@ async def test_a_model_from_a_host_is_the_one_trained_here(
     session = both.sessions.session(remote.operation_id)
     await until(lambda: session.state.delivery is Delivery.DELIVERED)
     assert not list((both.home / ".ktrdr" / "incoming").glob("*"))
+
+
+async def test_a_host_fetches_every_series_that_others_are_made_of(both: SimpleNamespace, tmp_path: Path) -> None:
+    """Hours for the four hours above them, values for what is derived of them; the same model comes out."""
+    days = (datetime(2016, 6, 1, tzinfo=UTC) + timedelta(days=day) for day in range(600))
+    file = tmp_path / "values.csv"
+    file.write_text("date,value\n" + "".join(f"{day:%Y-%m-%d},{2 + day.day % 7}\n" for day in days))
+    for name in ("fred_A", "fred_B"):
+        await both.client.import_series(file, name=name, lag="1d" if name == "fred_A" else "3d")
+    strategy = (
+        STRATEGY.replace("{mode: single, timeframe: 1h}", "{mode: multi_timeframe, list: [1h, 4h]}")
+        .replace("indicators:\n", OTHERS, 1)
+        .replace("nn_inputs:\n", "nn_inputs:\n  - {raw_indicator: carry, normalization: zscore}\n")
+        .replace("history_required: 200", "history_required: 60")
+    )
+    remote, local = await trained(both.client, "host", strategy), await trained(both.client, "local", strategy)
+    theirs, ours = weights(remote), weights(local)
+    assert all(torch.equal(theirs[name], ours[name]) for name in ours)
+    assert remote.result is not None
+    assert remote.result.data_summary["resampled"] == {"EURUSD 4h": "1h"}
+    assert remote.result.data_summary["bars"]["yield_spread_A_B"] > 300
+
+
+OTHERS = """\
+context_data:
+  - {provider: fred, series: [A, B]}
+
+indicators:
+  carry: {type: roc, period: 3, data_source: yield_spread_A_B}
+"""
 
 
 def _small(folder: Path, session_id: str, *, largest_inline: int, **_: Any) -> Any:

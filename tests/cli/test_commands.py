@@ -416,3 +416,30 @@ def test_a_wrong_setting_stops_the_start_with_a_sentence(ktrdr: Ktrdr, monkeypat
 def test_version_and_no_arguments(ktrdr: Ktrdr) -> None:
     assert ktrdr("--version").out.startswith("ktrdr ")
     assert os.environ["COLUMNS"] == "80"
+
+
+def test_other_series_from_what_is_missing_to_a_plan(ktrdr: Ktrdr, copy: Path, tmp_path: Path) -> None:
+    """Validation names the series with the command; typed, it is there; the file is the client's own."""
+    text = (ROOT / "strategies" / "eurusd_momentum.yaml").read_text(encoding="utf-8")
+    fear = "context_data: [{series: [vix]}]\nindicators:\n  fear: {type: sma, data_source: vix}\n"
+    text = text.replace("indicators:\n", fear)
+    text = text.replace("{mode: single, timeframe: 1h}", "{mode: multi_timeframe, list: [1h, 4h]}")
+    file, values = tmp_path / "fear.yaml", tmp_path / "VIXCLS.csv"
+    file.write_text(text.replace("nn_inputs:\n", "nn_inputs:\n  - {raw_indicator: fear}\n"))
+    days = [f"2017-{month:02}-{day:02}" for month in range(1, 13) for day in range(1, 29)]
+    values.write_text("date,value\n" + "".join(f"{day},{row % 9}\n" for row, day in enumerate(days)))
+    said = ktrdr("strategies", "validate", str(file), at=copy).out
+    assert "import-series FILE --name vix --lag 1d" in " ".join(said.split())
+    assert "no series vix" in ktrdr("models", "train", str(file), "--dry-run", at=copy).err
+    done = ktrdr("data", "import-series", str(values), "--name", "vix", "--lag", "1d", at=copy)
+    assert "vix 1d imported from VIXCLS.csv: 336 values, 2017-01-03 to 2017-12-30, lag 1d" in done.out
+    assert "notice" not in ktrdr("strategies", "validate", str(file), at=copy).out
+    shown = ktrdr("strategies", "show", str(file), at=copy).out
+    assert "fear of vix" in shown
+    assert shown.index("1h_fear_raw") < shown.index("4h_rsi_oversold")
+    plan = ktrdr("models", "train", str(file), "--dry-run", "--json", at=copy).json()
+    assert plan["resampled"] == {"EURUSD 4h": "1h"}
+    assert set(plan["bars"]) == {"EURUSD 1h", "EURUSD 4h", "vix"}
+    assert "4h is resampled from 1h" in " ".join(plan["notices"])
+    assert "lag 1d" in ktrdr("data", "list", at=copy).out
+    assert ktrdr("data", "check", "vix", at=copy).code == 0

@@ -186,11 +186,13 @@ def _show(details: "StrategyDetails") -> None:
     dates = f"{day(details.start_date)} to {day(details.end_date)}"
     training = resolved["training"]
     rest = {key: value for key, value in training.items() if not isinstance(value, dict)}
+    others = [one.name for one in details.series if one.timeframe is None or one.symbol not in details.symbols]
     screen.print(
         facts(
             ("file", details.source),
             ("symbols", ", ".join(details.symbols)),
             ("timeframes", f"{', '.join(details.timeframes)} (rows and labels: {details.base_timeframe})"),
+            *((("other series", ", ".join(others)),) if others else ()),
             ("dates", dates if details.start_date or details.end_date else "all stored bars"),
             ("labels", described(training["labels"])),
             ("model", described({"type": resolved["model"]["type"], **resolved["model"]["architecture"]})),
@@ -209,7 +211,8 @@ def _show(details: "StrategyDetails") -> None:
     for number, one in enumerate(details.inputs, 1):
         written = ", ".join(f"{value:g}" for value in one.parameters)
         shape = f"{one.type} [{written}]" if one.type else f"raw, {one.normalization}"
-        rows.add_row(str(number), escape(one.name), escape(one.indicator), escape(shape))
+        reads = f"{one.indicator} of {one.source}" if one.source else one.indicator
+        rows.add_row(str(number), escape(one.name), escape(reads), escape(shape))
     screen.print(rows)
     show_notices(screen, details.notices)
 

@@ -51,12 +51,13 @@ class StrategySummary(Value):
 
 
 class StrategyInput(Value):
-    """One input of a model: what it reads on which timeframe, and how: through a membership of a fuzzy set, which has a
-    `type` and `parameters`, or raw with its `normalization`."""
+    """One input of a model: what it reads on which timeframe, or of which other series, its `source`; and how: through a
+    membership of a fuzzy set, which has a `type` and `parameters`, or raw with its `normalization`."""
 
     name: str
     timeframe: str
     indicator: str
+    source: str | None = None
     fuzzy_set: str | None = None
     type: str | None = None
     parameters: list[float] = Field(default_factory=list)

@@ -239,6 +239,7 @@ def _columns(strategy: Strategy) -> list[dict[str, Any]]:
         {
             "name": column.name,
             "timeframe": column.timeframe,
+            "source": column.source,
             "indicator": column.reference,
             "membership": column.membership and column.membership.model_dump(mode="json"),
             "normalization": column.normalization,

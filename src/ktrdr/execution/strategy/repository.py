@@ -121,6 +121,7 @@ def _input(column: FeatureColumn) -> StrategyInput:
         name=column.name,
         timeframe=column.timeframe,
         indicator=column.reference,
+        source=column.source,
         fuzzy_set=column.fuzzy_set,
         type=None if function is None else function.model_dump()["type"],
         parameters=[] if function is None else list(function.parameters),
