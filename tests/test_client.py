@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from ktrdr.client.in_process import InProcessClient, OpenServices, Services
-from ktrdr.contracts.bars import SeriesWanted
+from ktrdr.contracts.bars import SeriesImport, SeriesWanted
 from ktrdr.contracts.leaks import CheckLeaks
 from ktrdr.contracts.strategies import GivenStrategy, StrategyDetails
 from ktrdr.contracts.training import StartTraining
@@ -92,6 +92,7 @@ class House:
 
 WANTED = StartTraining(strategy_name="momentum")
 GIVEN = GivenStrategy(strategy_name="momentum")
+VALUES = SeriesImport(name="fred_DGS2", lag="1d")
 LEAKS = CheckLeaks(strategy_name="momentum")
 
 
@@ -158,7 +159,6 @@ async def test_blocking_calls_leave_the_loop_alone() -> None:
     """Each call reaches its part with its arguments, in another thread."""
     house, none = House(), {"symbols": None, "start": None, "end": None}
     detected = dict.fromkeys(("symbol", "timeframe", "timezone", "calendar"))
-    unsaid = dict.fromkeys(("column", "stamped", "frequency", "timezone"))
     async with house.client as client:
         said = [
             await client.strategies(),
@@ -173,7 +173,7 @@ async def test_blocking_calls_leave_the_loop_alone() -> None:
             await client.series(),
             await client.check_series("EURUSD", "1h"),
             await client.import_bars(Path("a.csv"), replace=True),
-            await client.import_series(Path("a.csv"), name="fred_DGS2", lag="1d"),
+            await client.import_series(Path("a.csv"), VALUES),
         ]
         described = await client.describe_series("EURUSD", "1h")
     assert cast("list[Any]", said) == [
@@ -189,7 +189,7 @@ async def test_blocking_calls_leave_the_loop_alone() -> None:
         ("series", (), {}),
         ("check", ("EURUSD", "1h"), {}),
         ("import_file", (Path("a.csv"),), {**detected, "accept_jumps": False, "replace": True}),
-        ("import_series", (Path("a.csv"),), {**unsaid, "name": "fred_DGS2", "lag": "1d", "replace": False}),
+        ("import_series", (Path("a.csv"), VALUES), {}),
     ]
     assert cast("Any", described) == ("details", ("EURUSD", "1h"), {})
     assert threading.get_ident() not in house.part.threads

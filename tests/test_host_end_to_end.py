@@ -14,6 +14,7 @@ import pytest_asyncio
 import torch
 
 from ktrdr.api.app import create_app
+from ktrdr.contracts.bars import SeriesImport
 from ktrdr.contracts.hosts import Delivery
 from ktrdr.contracts.operations import Operation, OperationStatus
 from ktrdr.contracts.training import StartTraining
@@ -147,7 +148,7 @@ async def test_a_host_fetches_every_series_that_others_are_made_of(both: SimpleN
     file = tmp_path / "values.csv"
     file.write_text("date,value\n" + "".join(f"{day:%Y-%m-%d},{2 + day.day % 7}\n" for day in days))
     for name in ("fred_A", "fred_B"):
-        await both.client.import_series(file, name=name, lag="1d" if name == "fred_A" else "3d")
+        await both.client.import_series(file, SeriesImport(name=name, lag="1d" if name == "fred_A" else "3d"))
     strategy = (
         STRATEGY.replace("{mode: single, timeframe: 1h}", "{mode: multi_timeframe, list: [1h, 4h]}")
         .replace("indicators:\n", OTHERS, 1)

@@ -10,7 +10,7 @@ from typing import Any
 from tests.cli.sample_result import BASELINES, NULL_TEST, TEST_METRICS, training_result
 
 from ktrdr.client import Client
-from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesDetails, SeriesInfo
+from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesDetails, SeriesImport, SeriesInfo
 from ktrdr.contracts.coverage import CoverageReport, MembershipCurve, SetCoverage
 from ktrdr.contracts.hosts import Device, HostEntry, HostHealth, HostReport
 from ktrdr.contracts.leaks import CheckLeaks, InputVerdict, LeakReport, LeakVerdict
@@ -337,11 +337,11 @@ class FakeClient:
         self.imported.append((path, options))
         return CheckReport(series=_series("EURUSD", "1h"), findings=self.findings)
 
-    async def import_series(self, path: Path, **options: Any) -> CheckReport:
+    async def import_series(self, path: Path, said: SeriesImport) -> CheckReport:
         if not path.name.startswith("EURUSD"):
             raise DataNotFound(f"there is no file {path}")
-        self.imported.append((path, options))
-        self.values = [_series(options["name"], "1d").model_copy(update={"calendar": "observed", "lag": "1d"})]
+        self.imported.append((path, said.model_dump()))
+        self.values = [_series(said.name, "1d").model_copy(update={"calendar": "observed", "lag": "1d"})]
         return CheckReport(series=self.values[0], findings=self.findings)
 
     def _know(self, wanted: StartTraining) -> None:

@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from ktrdr.api.security import Key, require
 from ktrdr.api.shared import READ, TRAIN, Service, Symbol, TimeframeName
-from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
+from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesImport, SeriesInfo
 from ktrdr.contracts.hosts import CALLBACK_PREFIX
 from ktrdr.contracts.keys import Scope
 from ktrdr.errors import KtrdrError, restore
@@ -115,8 +115,7 @@ async def import_series(
     """Store a file's values, each with the moment at which it was known: that of a column `known_at`, or the end of its
     period and `lag`. Strategies read them through `context_data`."""
     async with _uploaded(file) as path:
-        return await client.import_series(
-            path,
+        said = SeriesImport(
             name=name,
             lag=lag,
             column=column,
@@ -125,6 +124,7 @@ async def import_series(
             timezone=timezone,
             replace=replace,
         )
+        return await client.import_series(path, said)
 
 
 @asynccontextmanager

@@ -76,9 +76,18 @@ def import_series(
 
     async def body(client: "Client") -> int | None:
         from ktrdr.cli.output import print_json
+        from ktrdr.contracts.bars import SeriesImport
 
-        said = {"lag": lag, "column": column, "stamped": stamped, "frequency": frequency, "timezone": timezone}
-        report = await client.import_series(file, name=name, replace=replace, **said)  # type: ignore[arg-type]
+        said = SeriesImport(
+            name=name,
+            lag=lag,
+            column=column,
+            stamped="start" if stamped == "start" else "end" if stamped else None,
+            frequency=frequency,
+            timezone=timezone,
+            replace=replace,
+        )
+        report = await client.import_series(file, said)
         if as_json:
             print_json({"imported": [report]})
         else:

@@ -6,13 +6,13 @@ import ssl
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx2
 from pydantic import BaseModel, TypeAdapter
 
-from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
+from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesImport, SeriesInfo
 from ktrdr.contracts.coverage import CoverageReport
 from ktrdr.contracts.hosts import HostEntry, HostReport
 from ktrdr.contracts.leaks import CheckLeaks, LeakReport
@@ -225,20 +225,8 @@ class HttpClient:
         given = {"symbol": symbol, "timeframe": timeframe, "timezone": timezone, "calendar": calendar}
         return await self._upload("/data/imports", path, {**given, "accept_jumps": accept_jumps, "replace": replace})
 
-    async def import_series(
-        self,
-        path: Path,
-        *,
-        name: str,
-        lag: str | None = None,
-        column: str | None = None,
-        stamped: Literal["start", "end"] | None = None,
-        frequency: str | None = None,
-        timezone: str | None = None,
-        replace: bool = False,
-    ) -> CheckReport:
-        given = {"name": name, "lag": lag, "column": column, "stamped": stamped, "frequency": frequency}
-        return await self._upload("/data/series", path, {**given, "timezone": timezone, "replace": replace})
+    async def import_series(self, path: Path, said: SeriesImport) -> CheckReport:
+        return await self._upload("/data/series", path, said.model_dump())
 
     async def _upload(self, route: str, path: Path, said: Mapping[str, str | bool | None]) -> CheckReport:
         """A file with what is said of it."""

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from ktrdr.contracts.bars import BarRepository, CheckReport, SeriesDetails, SeriesInfo
+from ktrdr.contracts.bars import BarRepository, CheckReport, SeriesDetails, SeriesImport, SeriesInfo
 from ktrdr.contracts.coverage import CoverageReader, CoverageReport
 from ktrdr.contracts.hosts import HostEntry, HostReport
 from ktrdr.contracts.leaks import CheckLeaks, LeakChecker, LeakReport
@@ -219,27 +219,5 @@ class InProcessClient:
             )
         )
 
-    async def import_series(
-        self,
-        path: Path,
-        *,
-        name: str,
-        lag: str | None = None,
-        column: str | None = None,
-        stamped: Literal["start", "end"] | None = None,
-        frequency: str | None = None,
-        timezone: str | None = None,
-        replace: bool = False,
-    ) -> CheckReport:
-        return await asyncio.to_thread(
-            lambda: self._bars.import_series(
-                path,
-                name=name,
-                lag=lag,
-                column=column,
-                stamped=stamped,
-                frequency=frequency,
-                timezone=timezone,
-                replace=replace,
-            )
-        )
+    async def import_series(self, path: Path, said: SeriesImport) -> CheckReport:
+        return await asyncio.to_thread(lambda: self._bars.import_series(path, said))

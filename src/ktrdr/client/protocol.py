@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Collection
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesInfo
+from ktrdr.contracts.bars import CheckReport, SeriesDetails, SeriesImport, SeriesInfo
 from ktrdr.contracts.coverage import CoverageReport
 from ktrdr.contracts.hosts import HostEntry, HostReport
 from ktrdr.contracts.leaks import CheckLeaks, LeakReport
@@ -112,17 +112,6 @@ class Client(Protocol):
     ) -> CheckReport:
         """Store a file's bars; what is not given is detected."""
 
-    async def import_series(
-        self,
-        path: Path,
-        *,
-        name: str,
-        lag: str | None = None,
-        column: str | None = None,
-        stamped: Literal["start", "end"] | None = None,
-        frequency: str | None = None,
-        timezone: str | None = None,
-        replace: bool = False,
-    ) -> CheckReport:
+    async def import_series(self, path: Path, said: SeriesImport) -> CheckReport:
         """Store a file's values, each with the moment at which it was known: that of a column `known_at`, or the end of
         its period and `lag`."""

@@ -100,6 +100,20 @@ class SeriesReading(Value):
         return None if self.wanted.timeframe in (None, stored) else stored
 
 
+class SeriesImport(Value):
+    """What an importer says of a file of values: the `name` that they get; the `lag` after which each was known (none
+    where the file has a column `known_at`; `strategy` where strategies say it); whether times are the start or the end
+    of periods. `replace` puts them in the place of other values."""
+
+    name: str
+    lag: str | None = None
+    column: str | None = None
+    stamped: Literal["start", "end"] | None = None
+    frequency: str | None = None
+    timezone: str | None = None
+    replace: bool = False
+
+
 class BarRepository(Protocol):
     """The bars of a folder. Raises DataNotFound, DataRefused, InvalidName and StorageFailed."""
 
@@ -120,18 +134,7 @@ class BarRepository(Protocol):
 
     def check(self, symbol: str, timeframe: str) -> CheckReport: ...
 
-    def import_series(
-        self,
-        path: Path,
-        *,
-        name: str,
-        lag: str | None = None,
-        column: str | None = None,
-        stamped: Literal["start", "end"] | None = None,
-        frequency: str | None = None,
-        timezone: str | None = None,
-        replace: bool = False,
-    ) -> CheckReport:
+    def import_series(self, path: Path, said: SeriesImport) -> CheckReport:
         """Read the values of a CSV or Parquet file into the store, each with the moment at which it was known: that
         of a column `known_at`, or the end of its period and `lag`. Raises InvalidRequest when neither is there."""
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support import HOUR, random_bars
 
-from ktrdr.contracts.bars import SeriesWanted
+from ktrdr.contracts.bars import SeriesImport, SeriesWanted
 from ktrdr.contracts.hosts import SeriesNeeded
 from ktrdr.errors import Conflict, DataNotFound, DataRefused
 from ktrdr.execution.data.bars import Bars, instant
@@ -179,7 +179,7 @@ class TestStored:
 
     def test_import_list_show_and_check(self, tmp_path: Path) -> None:
         bars = StoredBars(BarStore(tmp_path / "data"))
-        report = bars.import_series(self.file(tmp_path), name="x", lag="1d")
+        report = bars.import_series(self.file(tmp_path), SeriesImport(name="x", lag="1d"))
         info = report.series
         assert (info.symbol, info.timeframe, info.bars, info.lag, info.observed) == ("x", "1d", 3, "1d", True)
         assert bars.series() == [info]
@@ -193,21 +193,23 @@ class TestStored:
     def test_other_values_need_replace(self, tmp_path: Path) -> None:
         """Of another frequency too: a name has one series."""
         bars = StoredBars(BarStore(tmp_path / "data"))
-        first = bars.import_series(self.file(tmp_path), name="x", lag="1d")
-        assert bars.import_series(self.file(tmp_path), name="x", lag="1d").series == first.series
+        first = bars.import_series(self.file(tmp_path), SeriesImport(name="x", lag="1d"))
+        assert bars.import_series(self.file(tmp_path), SeriesImport(name="x", lag="1d")).series == first.series
         with pytest.raises(Conflict, match="--replace"):
-            bars.import_series(self.file(tmp_path), name="x", lag="2d")
+            bars.import_series(self.file(tmp_path), SeriesImport(name="x", lag="2d"))
         with pytest.raises(Conflict, match="x has values of 1d already"):
-            bars.import_series(self.file(tmp_path), name="x", lag="1d", frequency="weekly", stamped="end")
-        bars.import_series(self.file(tmp_path), name="x", lag="1d", frequency="weekly", stamped="end", replace=True)
+            bars.import_series(self.file(tmp_path), SeriesImport(name="x", lag="1d", frequency="weekly", stamped="end"))
+        bars.import_series(
+            self.file(tmp_path), SeriesImport(name="x", lag="1d", frequency="weekly", stamped="end", replace=True)
+        )
         assert [(one.symbol, one.timeframe) for one in bars.series()] == [("x", "1w")]
 
     def test_a_name_is_of_bars_or_of_values(self, tmp_path: Path) -> None:
         store = keep(BarStore(tmp_path / "data"), random_bars(1, 100, symbol="EURUSD"))
         bars = StoredBars(store)
         with pytest.raises(Conflict, match="EURUSD is a symbol with bars: give the series another name"):
-            bars.import_series(self.file(tmp_path), name="EURUSD", lag="1d")
-        bars.import_series(self.file(tmp_path), name="x", lag="1d")
+            bars.import_series(self.file(tmp_path), SeriesImport(name="EURUSD", lag="1d"))
+        bars.import_series(self.file(tmp_path), SeriesImport(name="x", lag="1d"))
         text = "time,open,high,low,close\n" + "".join(f"2024-01-0{day} 00:00,1,2,1,2\n" for day in range(1, 6))
         with pytest.raises(Conflict, match="x is a series of observations"):
             bars.import_file(self.file(tmp_path, text), symbol="x")

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.execution.data.bar_files import Write, by_check
 
-from ktrdr.contracts.bars import Finding
+from ktrdr.contracts.bars import Finding, SeriesImport
 from ktrdr.errors import DataRefused, InvalidName, InvalidRequest
 from ktrdr.execution.data.bars import Bars, instant, microseconds
 from ktrdr.execution.data.lags import known_on_friday, parse_lag, with_lag
-from ktrdr.execution.data.observations import SeriesOptions, check_observations, read_observations
+from ktrdr.execution.data.observations import check_observations, read_observations
 
 DAILY = "observation_date,DGS2\n2024-01-02,4.33\n2024-01-03,4.36\n2024-01-04,.\n2024-01-05,4.40\n2024-01-08,4.37\n"
 MONTHLY = "DATE,RATE\n2024-01-01,2.1\n2024-02-01,2.3\n2024-03-01,2.4\n2024-04-01,2.5\n"
@@ -27,7 +27,7 @@ def known(bars: Bars) -> list[str]:
 
 
 def reading(path: Path, name: str = "x", **said: Any) -> tuple[Bars, str, dict[str, Finding]]:
-    bars, lag, findings = read_observations(path, name, SeriesOptions(**said))
+    bars, lag, findings = read_observations(path, SeriesImport(name=name, **said))
     return bars, lag, by_check(findings)
 
 

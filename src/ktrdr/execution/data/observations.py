@@ -5,23 +5,20 @@ importer declares. What the file leaves open (which column, starts or ends of pe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ktrdr.contracts.bars import Finding
+from ktrdr.contracts.bars import Finding, SeriesImport
 from ktrdr.errors import DataRefused, InvalidRequest
 from ktrdr.execution.data.bars import Bars, check_symbol, instant
 from ktrdr.execution.data.columns import SPELLINGS, plain_name, read_frame
 from ktrdr.execution.data.lags import FRIDAY, IN_STRATEGY, KNOWN_AT, known_on_friday, parse_lag
 from ktrdr.execution.data.timeframes import DAY, OBSERVED, SECOND, Timeframe, later, parse_timeframe
-from ktrdr.execution.data.times import DateOrder, open_stamps
+from ktrdr.execution.data.times import open_stamps
 
-Stamped = Literal["start", "end"]
 TIMES = (*SPELLINGS["time"], "observationdate", "period", "asofdate", "reportdate")
 KNOWN = ("knownat", "publishedat", "releasedat", "availableat")
 FREQUENCIES = {"daily": "1d", "weekly": "1w", "monthly": "1M", "quarterly": "3M", "yearly": "12M", "annual": "12M"}
@@ -29,38 +26,26 @@ _STEPS = (("1d", 1, 1), ("1w", 7, 7), ("1M", 28, 31), ("3M", 89, 92), ("12M", 36
 """Names and the days, from and to, that lie between two stamps of such a series."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SeriesOptions:
-    """What the importer says of a file. `lag` is a length of time, or `strategy`: each strategy says it."""
-
-    lag: str | None = None
-    column: str | None = None
-    stamped: Stamped | None = None
-    frequency: str | None = None
-    timezone: str | None = None
-    date_order: DateOrder | None = None
-
-
-def read_observations(path: Path, name: str, options: SeriesOptions) -> tuple[Bars, str, list[Finding]]:
+def read_observations(path: Path, said: SeriesImport) -> tuple[Bars, str, list[Finding]]:
     """The observations of a file as bars, the lag that they were stored with, and everything that was found.
 
     Raises DataRefused when the file cannot be read for certain, InvalidRequest when something has to be said.
     """
-    check_symbol(name)
-    table = _table(path, options)
-    stamps, findings = open_stamps(table, options.timezone, options.date_order)
+    name = check_symbol(said.name)
+    table = _table(path, said)
+    stamps, findings = open_stamps(table, said.timezone)
     frame = table.with_columns(stamps.alias("time"))
-    frame, dropped = _clean(frame.filter(pl.col("time").is_not_null()), options)
+    frame, dropped = _clean(frame.filter(pl.col("time").is_not_null()), said)
     if len(frame) < 2:
         raise DataRefused(f"{path} has {len(frame)} usable observations: at least 2 are needed")
     time = np.ascontiguousarray(frame["time"].to_physical().to_numpy(), dtype=np.int64)
-    every = _frequency(path, time, options.frequency)
-    known, lag = _known(frame, time, every, name, options)
+    every = _frequency(path, time, said.frequency)
+    known, lag = _known(frame, time, every, name, said)
     ordered = np.maximum.accumulate(known)
     value = np.ascontiguousarray(frame["value"].to_numpy(), dtype=np.float64)
     bars = Bars(name, every, OBSERVED, ordered, value, value, value, value, np.zeros(len(value)))
-    said = [finding.model_copy(update={"message": finding.message.replace("bars", "values")}) for finding in findings]
-    return bars, lag, [*said, *dropped, *_of_order(int((ordered != known).sum()))]
+    read = [finding.model_copy(update={"message": finding.message.replace("bars", "values")}) for finding in findings]
+    return bars, lag, [*read, *dropped, *_of_order(int((ordered != known).sum()))]
 
 
 def check_observations(bars: Bars, lag: str | None) -> list[Finding]:
@@ -77,7 +62,7 @@ def check_observations(bars: Bars, lag: str | None) -> list[Finding]:
     return [finding for finding in found if finding]
 
 
-def _table(path: Path, options: SeriesOptions) -> pl.DataFrame:
+def _table(path: Path, said: SeriesImport) -> pl.DataFrame:
     """The columns time, value and, where the file has it, known_at."""
     frame = read_frame(path)
     plain = {column: plain_name(column) for column in frame.columns}
@@ -86,7 +71,7 @@ def _table(path: Path, options: SeriesOptions) -> pl.DataFrame:
     if time is None:
         raise DataRefused(f"{path} has no column of times (there: {', '.join(frame.columns)}): name one `date`")
     rest = [column for column in frame.columns if column not in (time, known)]
-    value = _value_column(path, rest, options.column)
+    value = _value_column(path, rest, said.column)
     chosen = {"time": time, "value": value} | ({"known_at": known} if known else {})
     return frame.select([pl.col(column).alias(name) for name, column in chosen.items()])
 
@@ -103,7 +88,7 @@ def _value_column(path: Path, columns: Sequence[str], wanted: str | None) -> str
     )
 
 
-def _clean(frame: pl.DataFrame, options: SeriesOptions) -> tuple[pl.DataFrame, list[Finding]]:
+def _clean(frame: pl.DataFrame, said: SeriesImport) -> tuple[pl.DataFrame, list[Finding]]:
     """Finite values in the order of their stamps, one each. Of two with one stamp the first known is kept, what came
     later being a revision; where nobody says when they were known, the later line."""
     read = frame.with_columns(pl.col("value").cast(pl.Float64, strict=False))
@@ -113,7 +98,7 @@ def _clean(frame: pl.DataFrame, options: SeriesOptions) -> tuple[pl.DataFrame, l
     there = read.filter(pl.col("value").is_finite().fill_null(False))
     findings = [_found("missing", "info", len(read) - len(there), "lines without a value were passed over")]
     if "known_at" in there.columns:
-        moments = open_stamps(there.select(time="known_at"), options.timezone, options.date_order)[0]
+        moments = open_stamps(there.select(time="known_at"), said.timezone)[0]
         there = there.with_columns(_end_of_dates(moments).alias("known_at")).filter(pl.col("known_at").is_not_null())
         once = there.sort("time", "known_at", maintain_order=True).unique("time", keep="first", maintain_order=True)
         message = "revisions were left out: of each period the value that was known first is kept"
@@ -145,28 +130,28 @@ def _frequency(path: Path, time: NDArray[np.int64], said: str | None) -> Timefra
 
 
 def _known(
-    frame: pl.DataFrame, time: NDArray[np.int64], every: Timeframe, name: str, options: SeriesOptions
+    frame: pl.DataFrame, time: NDArray[np.int64], every: Timeframe, name: str, said: SeriesImport
 ) -> tuple[NDArray[np.int64], str]:
     """When each value was known, and by which rule."""
     if "known_at" in frame.columns:
         return np.ascontiguousarray(frame["known_at"].to_physical().to_numpy(), dtype=np.int64), KNOWN_AT
-    if options.lag is None:
+    if said.lag is None:
         if name.startswith("cot_"):
             return known_on_friday(time), FRIDAY
         raise InvalidRequest(
             f"nobody says when the values of {name} were known: add a column known_at to the file, or say --lag, how"
             " long after the end of its period a value is published (1d, 6w; `strategy` where strategies say it)"
         )
-    ends = _period_ends(time, every, name, options)
-    return (ends, IN_STRATEGY) if options.lag == IN_STRATEGY else (ends + parse_lag(options.lag), options.lag)
+    ends = _period_ends(time, every, name, said)
+    return (ends, IN_STRATEGY) if said.lag == IN_STRATEGY else (ends + parse_lag(said.lag), said.lag)
 
 
-def _period_ends(time: NDArray[np.int64], every: Timeframe, name: str, options: SeriesOptions) -> NDArray[np.int64]:
+def _period_ends(time: NDArray[np.int64], every: Timeframe, name: str, said: SeriesImport) -> NDArray[np.int64]:
     """A date is a day, and ends with it; other periods end as the importer says that they are stamped."""
-    if options.stamped == "start":
+    if said.stamped == "start":
         return later(time, every)
-    dates = _are_dates(time, options.timezone)
-    if options.stamped is None and not (dates and every.seconds == DAY):
+    dates = _are_dates(time, said.timezone)
+    if said.stamped is None and not (dates and every.seconds == DAY):
         raise InvalidRequest(
             f"the periods of {name} are {every.name} long: say whether they are stamped with their start or their end"
             " (--stamped start or --stamped end; the months of FRED are stamped with their start)"

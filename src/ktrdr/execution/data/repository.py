@@ -7,14 +7,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ktrdr.contracts.bars import Bar, CheckReport, Finding, SeriesDetails, SeriesInfo, SeriesReading, SeriesWanted
+from ktrdr.contracts.bars import (
+    Bar,
+    CheckReport,
+    Finding,
+    SeriesDetails,
+    SeriesImport,
+    SeriesInfo,
+    SeriesReading,
+    SeriesWanted,
+)
 from ktrdr.errors import Conflict, DataNotFound, DataRefused
 from ktrdr.execution.data.bars import Bars, instant
 from ktrdr.execution.data.checks import check
 from ktrdr.execution.data.context import ContextSource
 from ktrdr.execution.data.importing import read_bars
 from ktrdr.execution.data.manager import DataManager
-from ktrdr.execution.data.observations import SeriesOptions, check_observations, read_observations
+from ktrdr.execution.data.observations import check_observations, read_observations
 from ktrdr.execution.data.reader import BarReader
 from ktrdr.execution.data.resampling import resampling_notice
 from ktrdr.execution.data.store import BarStore, SeriesFacts, facts_of
@@ -114,17 +123,18 @@ class StoredBars:
             raise Conflict(f"{bars.symbol} is a series of observations: give the bars another symbol")
         return self._keep(path, bars, findings, jumps_accepted=accept_jumps, replace=replace)
 
-    def import_series(self, path: Path, *, name: str, replace: bool = False, **said: Any) -> CheckReport:
+    def import_series(self, path: Path, said: SeriesImport) -> CheckReport:
         """Store the values of a file. The same again change nothing; other ones need `replace` (else: Conflict)."""
-        bars, lag, findings = read_observations(path, name, SeriesOptions(**said))
-        if any(facts.lag is None for facts in self._stored(name)):
-            raise Conflict(f"{name} is a symbol with bars: give the series another name")
-        others = [one for one in self._store.timeframes(name) if one != bars.timeframe]
-        if others and not replace:
-            raise Conflict(f"{name} has values of {others[0].name} already: say --replace to put these in their place")
-        report = self._keep(path, bars, findings, lag=lag, replace=replace)
+        bars, lag, findings = read_observations(path, said)
+        if any(facts.lag is None for facts in self._stored(said.name)):
+            raise Conflict(f"{said.name} is a symbol with bars: give the series another name")
+        others = [one for one in self._store.timeframes(said.name) if one != bars.timeframe]
+        if others and not said.replace:
+            have = f"{said.name} has values of {others[0].name} already"
+            raise Conflict(f"{have}: say --replace to put these in their place")
+        report = self._keep(path, bars, findings, lag=lag, replace=said.replace)
         for one in others:
-            self._store.remove(name, one)
+            self._store.remove(said.name, one)
         return report
 
     def _stored(self, symbol: str) -> list[SeriesFacts]:
