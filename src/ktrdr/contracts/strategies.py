@@ -51,8 +51,8 @@ class StrategySummary(Value):
 
 
 class StrategyInput(Value):
-    """One input of a model: what it reads on which timeframe, or of which other series, its `source`; and how: through a
-    membership of a fuzzy set, which has a `type` and `parameters`, or raw with its `normalization`."""
+    """One input of a model: what it reads on which timeframe, or of which other series, its `source`; and how: through
+    a membership of a fuzzy set, which has a `type` and `parameters`, or raw with its `normalization`."""
 
     name: str
     timeframe: str

@@ -197,11 +197,10 @@ class TestStored:
         assert bars.import_series(self.file(tmp_path), SeriesImport(name="x", lag="1d")).series == first.series
         with pytest.raises(Conflict, match="--replace"):
             bars.import_series(self.file(tmp_path), SeriesImport(name="x", lag="2d"))
+        weekly = SeriesImport(name="x", lag="1d", frequency="weekly", stamped="end")
         with pytest.raises(Conflict, match="x has values of 1d already"):
-            bars.import_series(self.file(tmp_path), SeriesImport(name="x", lag="1d", frequency="weekly", stamped="end"))
-        bars.import_series(
-            self.file(tmp_path), SeriesImport(name="x", lag="1d", frequency="weekly", stamped="end", replace=True)
-        )
+            bars.import_series(self.file(tmp_path), weekly)
+        bars.import_series(self.file(tmp_path), weekly.model_copy(update={"replace": True}))
         assert [(one.symbol, one.timeframe) for one in bars.series()] == [("x", "1w")]
 
     def test_a_name_is_of_bars_or_of_values(self, tmp_path: Path) -> None:
