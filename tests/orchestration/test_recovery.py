@@ -1,14 +1,17 @@
 """What a dead process leaves is taken over by a server, once, and what a living one does is left alone."""
 
+import asyncio
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
 from ktrdr.contracts.operations import OperationStatus as S
 from ktrdr.contracts.training import CancellationToken
+from ktrdr.errors import StorageFailed
 from ktrdr.orchestration import migrate
 from ktrdr.orchestration.operation_store import OperationStore
 from ktrdr.orchestration.operations_service import OperationsService
@@ -155,3 +158,42 @@ async def test_a_lock_is_its_holders(locks, store, tmp_path):
     await other.aclose()
     assert not (tmp_path / "owners").exists() or list((tmp_path / "owners").iterdir()) == []
     assert (role_of(new_owner("serve")), role_of(new_owner("embedded"))) == ("serve", "embedded")
+
+
+async def test_locks_survive_the_connection_that_held_them(postgresql, fakes, tmp_path):
+    """PostgreSQL ends them with it: they are taken anew, and nobody else gets them once they are."""
+    store = await OperationStore.open(postgresql, migrate.upgrade, owner="serve-a")
+    other = await OperationStore.open(postgresql, migrate.upgrade, owner="serve-b")
+    ours, theirs = (owner_locks(one.database, tmp_path) for one in (store, other))
+    assert await ours.take("serve-a")
+    for _ in range(2):
+        async with other.database.writing() as connection:
+            holders = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+            ended = await connection.execute(text(holders))
+            assert ended.scalar_one()
+        await ours.keep()
+        assert not await theirs.take("serve-a")
+        assert await ours.take("serve-a")
+    await ours.release("serve-a")
+    assert await theirs.take("serve-a")
+    for one in (ours, theirs, store, other):
+        await one.aclose()
+
+
+async def test_a_database_that_is_away_does_not_end_the_watch(store, fakes):
+    """It looks again, for as long as it runs."""
+    looked = asyncio.Event()
+
+    class Away:
+        count = 0
+
+        async def keep(self):
+            Away.count += 1
+            if Away.count == 3:
+                looked.set()
+            raise StorageFailed("the database is away")
+
+    service, _ = recovery(store, Away(), fakes, every=0.01)
+    watch = asyncio.create_task(service.watch())
+    await asyncio.wait_for(looked.wait(), 10)
+    watch.cancel()

@@ -11,11 +11,14 @@ from typing import Literal, Protocol
 from uuid import uuid4
 
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ktrdr.errors import StorageFailed
+from ktrdr.logs import get_logger
 from ktrdr.orchestration.database import Database
 
+_log = get_logger("owners")
 Role = Literal["serve", "embedded"]
 
 
@@ -34,6 +37,9 @@ class OwnerLocks(Protocol):
 
     async def take(self, owner: str) -> bool:
         """Hold the lock of that owner: one's own, or a dead one's. False when somebody else holds it."""
+
+    async def keep(self) -> None:
+        """See that what is held is held still."""
 
     async def release(self, owner: str) -> None:
         """Let go of it for good: nobody of that name comes back."""
@@ -71,6 +77,9 @@ class FileLocks:
         self._held[owner] = handle
         return True
 
+    async def keep(self) -> None:
+        """A file stays locked as long as its process lives."""
+
     async def release(self, owner: str) -> None:
         handle = self._held.pop(owner, None)
         if handle is None:
@@ -89,7 +98,8 @@ class FileLocks:
 
 
 class AdvisoryLocks:
-    """Session advisory locks of PostgreSQL, on one connection that is held as long as any of them."""
+    """Session advisory locks of PostgreSQL, on one connection that is held as long as any of them. They end with it:
+    when it is lost, they are taken anew on the next one."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -98,31 +108,58 @@ class AdvisoryLocks:
         self._one = asyncio.Lock()
 
     async def take(self, owner: str) -> bool:
+        """Raises StorageFailed when the database does not answer."""
         async with self._one:
-            if owner in self._held:
-                return True
-            if self._session is None:
-                self._session = await self._database.session()
-            query = text("SELECT pg_try_advisory_lock(:key)")
-            taken = bool((await self._session.execute(query, {"key": _key(owner)})).scalar_one())
-            if taken:
+            await self._keep()
+            if owner not in self._held and await self._ask("SELECT pg_try_advisory_lock(:key)", owner):
                 self._held.add(owner)
-            return taken
+            return owner in self._held
+
+    async def keep(self) -> None:
+        """Raises StorageFailed when the database does not answer."""
+        async with self._one:
+            await self._keep()
 
     async def release(self, owner: str) -> None:
         async with self._one:
-            if self._session is None or owner not in self._held:
-                return
-            self._held.discard(owner)
-            with suppress(Exception):
-                await self._session.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _key(owner)})
+            if owner in self._held:
+                self._held.discard(owner)
+                with suppress(StorageFailed):  # then the lock has ended with its connection
+                    await self._ask("SELECT pg_advisory_unlock(:key)", owner)
 
     async def aclose(self) -> None:
         """End the session, and with it every lock."""
+        self._held.clear()
+        await self._drop()
+
+    async def _keep(self) -> None:
+        """See that the connection lives; on a new one every lock is taken again."""
         if self._session is not None:
-            await self._session.close()
-            self._session = None
-            self._held.clear()
+            with suppress(StorageFailed):
+                await self._ask("SELECT 1")
+        if self._session is not None:
+            return
+        for owner in sorted(self._held):
+            if not await self._ask("SELECT pg_try_advisory_lock(:key)", owner):
+                _log.warning("the connection was lost, and another process has the lock now", owner=owner)
+
+    async def _ask(self, query: str, owner: str | None = None) -> bool:
+        try:
+            if self._session is None:
+                self._session = await self._database.session()
+            asked = await self._session.execute(text(query), {"key": _key(owner)} if owner else {})
+            return bool(asked.scalar_one())
+        except (SQLAlchemyError, OSError) as error:
+            await self._drop()
+            raise StorageFailed(f"the locks in the database {self._database.name} cannot be asked: {error}") from None
+
+    async def _drop(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            with suppress(Exception):
+                await session.invalidate()
+            with suppress(Exception):
+                await session.close()
 
 
 def _key(owner: str) -> int:

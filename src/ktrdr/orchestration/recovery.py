@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -74,9 +73,12 @@ class Recovery:
         """Recover and forget again and again, until cancelled."""
         while True:
             await asyncio.sleep(self._every)
-            with suppress(StorageFailed):
+            try:
+                await self._locks.keep()
                 await self.recover()
                 await self.forget()
+            except StorageFailed as error:
+                _log.warning("what dead processes left is looked for again later", error=str(error))
 
     async def _take_over(self, operation: Operation, owner: str) -> bool:
         ended: dict[str, Any] = {"ended_at": self._clock()}
