@@ -38,11 +38,16 @@ async def test_what_is_scraped_is_what_happened(store, request_for):
         "ktrdr_database_errors_total 3.0",
     ):
         assert line in said
-    (age,) = [line for line in said.splitlines() if line.startswith("ktrdr_queue_oldest_seconds{")]
-    assert 0.0 <= float(age.split()[-1]) < 60.0
+    ages = {line.split()[0]: line.split()[1] for line in said.splitlines() if line.startswith("ktrdr_queue_oldest")}
+    assert 0.0 < float(ages['ktrdr_queue_oldest_seconds{mode="local"}']) < 60.0
+    assert ages['ktrdr_queue_oldest_seconds{mode="host"}'] == "0.0"
+    for mode, count in (("local", 2.0), ("host", 0.0)):
+        assert f'ktrdr_queue_depth{{mode="{mode}"}} {count}' in said
     await service.request_cancel("b")
     await service.request_cancel("c")
-    assert 'status="queued"' not in (await metrics.scrape()).decode()
+    said = (await metrics.scrape()).decode()
+    assert 'status="queued"' not in said
+    assert 'ktrdr_queue_depth{mode="local"} 0.0' in said
     await service.aclose()
 
 

@@ -12,6 +12,7 @@ from ktrdr.contracts.hosts import LARGEST_INLINE, HostReport, ResultPayload
 from ktrdr.contracts.operations import Operation, OperationStatus
 from ktrdr.errors import TransferCorrupt, WrongModel
 from ktrdr.logs import get_logger
+from ktrdr.orchestration.execution_mode_selector import MODES
 from ktrdr.orchestration.operation_store import OperationStore
 
 NEAR = 0.8
@@ -29,6 +30,7 @@ class Metrics:
         self._operations = Gauge(
             "ktrdr_operations", "Operations by state and execution mode", ["status", "mode"], registry=registry
         )
+        self._depth = Gauge("ktrdr_queue_depth", "Operations that wait", ["mode"], registry=registry)
         self._oldest = Gauge(
             "ktrdr_queue_oldest_seconds", "Age of the operation that has waited longest", ["mode"], registry=registry
         )
@@ -121,10 +123,14 @@ class Metrics:
             self._host_up.labels(name).set(health is not None)
             self._host_uptime.labels(name).set(health.uptime_seconds if health else 0)
             self._host_slots.labels(name).set(health.free_slots if health else 0)
+        for mode in MODES[1:]:  # an empty queue is 0, not nothing
+            self._depth.labels(mode).set(0)
+            self._oldest.labels(mode).set(0)
         now = datetime.now(UTC)
         for status, mode, count, oldest in await self._store.counts():
             self._operations.labels(status.value, mode).set(count)
             if status is OperationStatus.QUEUED:
+                self._depth.labels(mode).set(count)
                 self._oldest.labels(mode).set((now - oldest).total_seconds())
         return generate_latest(self._registry)
 

@@ -18,6 +18,7 @@ from ktrdr.orchestration.costs import with_cost
 from ktrdr.orchestration.operations_service import OperationsService
 from ktrdr.orchestration.placement import Placement, Select
 from ktrdr.orchestration.progress_coordinator import ProgressConsumer, ProgressCoordinator
+from ktrdr.orchestration.progress_log import ProgressLog
 
 _log = get_logger("training")
 
@@ -236,7 +237,7 @@ class TrainingQueue:
     async def _run(self, request: TrainingRequest, runner: TrainingRunner, token: CancellationToken) -> TrainingResult:
         report = partial(self._operations.report_progress, request.operation_id, request.attempt)
         with self._trace(request) as steps:
-            progress = ProgressCoordinator((report, steps, *self._consumers))
+            progress = ProgressCoordinator((report, steps, ProgressLog(), *self._consumers))
             try:
                 return await runner.run(request, progress, token)
             finally:

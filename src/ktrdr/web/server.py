@@ -12,11 +12,12 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from ktrdr.errors import InvalidSettings, Unavailable
+from ktrdr.errors import InvalidSettings, KtrdrError, Unavailable
 from ktrdr.logs import get_logger
 
 _log = get_logger("server")
 _STREAM_SECONDS = 2
+_AGAIN_SECONDS = 1.0
 _IDLE_SECONDS = 75
 """Longer than clients keep a connection that they don't use: who closes first must not be the server."""
 
@@ -79,12 +80,19 @@ async def run_server(
 
 
 async def _prepare(app: FastAPI, prepare: Callable[[], Awaitable[object]]) -> None:
-    try:
-        await prepare()
-    except Exception as error:
-        app.state.unready = f"it could not start: {error}"
-        _log.exception("not ready")
-        raise
+    """Until it succeeds: a database that is away comes back, a folder is mended. A bug stays one."""
+    while True:
+        try:
+            await prepare()
+            break
+        except KtrdrError as error:
+            app.state.unready = f"it cannot start yet: {error}"
+            _log.warning("not ready, tried again", error=str(error))
+            await asyncio.sleep(_AGAIN_SECONDS)
+        except Exception:
+            app.state.unready = "it could not start: the log has the details"
+            _log.exception("not ready")
+            raise
     app.state.unready = ""
     _log.info("ready")
 
