@@ -10,11 +10,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 from tests.execution.data.bar_files import EXAMPLES, STOCKS, by_check
+from tests.support import random_bars
 
 from ktrdr.contracts.bars import BarRepository, SeriesReading, SeriesWanted
 from ktrdr.errors import Conflict, DataNotFound, DataRefused
 from ktrdr.execution.data.repository import StoredBars
-from ktrdr.execution.data.store import BarStore
+from ktrdr.execution.data.store import BarStore, facts_of
 
 EURUSD, AAPL, MSFT = (EXAMPLES / f"{name}.csv.gz" for name in ("EURUSD_1h", "AAPL_1d", "MSFT_1d"))
 
@@ -50,6 +51,16 @@ def test_what_a_training_finds(bars: BarRepository) -> None:
         bars.readings([hourly], datetime(2018, 1, 1, tzinfo=UTC), None)
     with pytest.raises(DataNotFound, match=r"no 5m bars.*--symbol EURUSD --timeframe 5m.*cannot be made of 1h"):
         bars.readings([short], None, None)
+
+
+def test_a_longer_timeframe_that_would_reach_farther_back_is_told(tmp_path: Path) -> None:
+    """The finest stored one is what a series is made of, also when it begins later."""
+    store, frame = BarStore(tmp_path), SeriesWanted(symbol="TEST", timeframe="4h")
+    for bars in (random_bars(1, 24 * 50), random_bars(2, 4 * 24 * 50, timeframe="15m").rows(slice(4 * 24 * 10, None))):
+        store.save(bars, facts_of(bars, source="-", source_sha256="", imported_at=""))
+    (reading,) = StoredBars(store).readings([frame], None, None)
+    assert (reading.bars, reading.resampled_from) == (40 * 6, "15m")
+    assert reading.notice == "TEST 4h is resampled from 15m; its bars of 1h begin earlier"
 
 
 def test_head_and_tail_never_overlap(bars: BarRepository) -> None:

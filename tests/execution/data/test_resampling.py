@@ -17,7 +17,7 @@ from ktrdr.errors import DataRefused
 from ktrdr.execution.data.bars import COLUMNS, Bars, instant, microseconds
 from ktrdr.execution.data.calendars import expected_opens, sessions
 from ktrdr.execution.data.resampling import divides, resampled, resampling_notice
-from ktrdr.execution.data.timeframes import parse_timeframe
+from ktrdr.execution.data.timeframes import parse_timeframe, trading_days
 
 NEW_YORK = ZoneInfo("America/New_York")
 MINUTE = HOUR // 60
@@ -171,6 +171,36 @@ def test_days_of_an_exchange_are_its_sessions(timeframe: str) -> None:
     weekly = made(bars, "1w")
     assert {instant(one).weekday() for one in weekly.time} == {0}
     np.testing.assert_allclose(weekly.close, made(daily, "1w").close[: len(weekly)])
+
+
+@pytest.mark.parametrize("calendar", ["XLON", "XTKS", "XHKG", "XASX", "CMES"])
+def test_sessions_anywhere_are_days_by_their_date(calendar: str) -> None:
+    """Whether a session lies within UTC's day, begins the evening before or pauses at noon; none is seen before its
+    end."""
+    first, last = stamp("2017-03-01"), stamp("2017-06-01")
+    dates, opens, ends = sessions(calendar, first, last)
+    time = np.concatenate([np.arange(a, b, HOUR // 2) for a, b in zip(opens, ends, strict=True)])
+    bars = at(random_bars(5, len(time), timeframe="30m"), time, calendar)
+    daily = made(bars, "1d")
+    theirs = slow(bars, lambda moment: int(np.searchsorted(ends, microseconds(moment), side="right")))
+    np.testing.assert_allclose(rows_of(daily), np.array(theirs)[: len(daily)])
+    assert len(theirs) - len(daily) <= 1
+    np.testing.assert_array_equal(daily.time, dates[: len(daily)])
+    assert (daily.closes >= ends[: len(daily)]).all()
+
+
+@pytest.mark.parametrize("timeframe", ["1w", "1M", "3M"])
+def test_days_of_fx_may_be_stamped_at_either_clock(timeframe: str) -> None:
+    """Weeks and months of days stamped 17:00 New York and of days stamped with their date are those of the hours."""
+    hours = example("EURUSD_1h")
+    local = made(hours, "1d")
+    dated = at(local, trading_days(local.time) * 24 * HOUR)
+    expected = made(hours, timeframe)
+    for daily in (local, dated):
+        coarse = made(daily, timeframe)
+        assert len(coarse) >= len(expected) - 1
+        np.testing.assert_allclose(rows_of(coarse)[:, :4], rows_of(expected)[: len(coarse), :4])
+        assert (coarse.closes >= expected.closes[: len(coarse)]).all()
 
 
 def test_bars_outside_the_session_are_left_out_and_counted() -> None:

@@ -115,7 +115,8 @@ def _without_heading(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     names += ["open", "high", "low", "close", "volume"]
     if frame.width < len(names) - 1:
         raise DataRefused(
-            f"{path} has {frame.width} columns and no heading: add one (time, open, high, low, close, volume)"
+            f"{path} has {frame.width} columns and no heading: add one (time, open, high, low, close, volume; for a"
+            " series of values: date, value)"
         )
     return frame.select(frame.columns[: len(names)]).rename(dict(zip(frame.columns, names, strict=False)))
 

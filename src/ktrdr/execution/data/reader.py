@@ -6,7 +6,7 @@ from ktrdr.errors import DataNotFound
 from ktrdr.execution.data.bars import Bars
 from ktrdr.execution.data.resampling import divides, resampled
 from ktrdr.execution.data.store import SeriesFacts
-from ktrdr.execution.data.timeframes import Timeframe
+from ktrdr.execution.data.timeframes import SECOND, Timeframe
 
 
 class StoredSeries(Protocol):
@@ -41,6 +41,17 @@ class BarReader:
             if bars.observed:
                 return bars, self._store.facts(name, timeframe)
         raise DataNotFound(f"there is no series {name}: {how_to_import(name)}")
+
+    def farther_back(self, symbol: str, timeframe: Timeframe) -> Timeframe | None:
+        """Of the stored timeframes that a series could be made of, one that begins before the one it is made of."""
+        source = self.source(symbol, timeframe)
+        first = self._store.facts(symbol, source).first
+        others = (
+            [one for one in self._store.timeframes(symbol) if divides(one, timeframe)] if source != timeframe else []
+        )
+        earlier = {one: self._store.facts(symbol, one).first for one in others}
+        before = [one for one, start in earlier.items() if start < first - timeframe.length * SECOND]
+        return min(before, key=lambda one: earlier[one], default=None)
 
     def facts(self, symbol: str, timeframe: Timeframe) -> SeriesFacts:
         """What is known of the stored series that is read."""

@@ -88,12 +88,14 @@ class StoredBars:
         if wanted.timeframe is None:
             source = ContextSource(name=name, series=(name,), lag=wanted.publication_lag)
             bars = manager.load_context(source, start=start, end=end, history=0)
-            frame = bars.timeframe
+            frame, notice = bars.timeframe, None
         else:
             bars = manager.load(name, wanted.timeframe, start=start, end=end, history=0)
-            frame = reader.source(name, bars.timeframe)
+            frame, notice = reader.source(name, bars.timeframe), resampling_notice(bars)
+            longer = reader.farther_back(name, bars.timeframe)
+            notice = f"{notice}; its bars of {longer.name} begin earlier" if longer and notice else notice
         stored = self._info(name, frame, self._store.facts(name, frame))
-        return SeriesReading(wanted=wanted, bars=len(bars), stored=stored, notice=resampling_notice(bars))
+        return SeriesReading(wanted=wanted, bars=len(bars), stored=stored, notice=notice)
 
     def check(self, symbol: str, timeframe: str) -> CheckReport:
         """What the import found and what the bars look like now."""
