@@ -248,7 +248,7 @@ def most_important(importance: Mapping[str, Any], count: int = 5) -> Table:
     columns = [SCORES.get(name, name) for name in scores]
     rows = table("feature, shuffled on validation rows", *columns, right=columns, title="Most important features")
     for name, loss in sorted(features.items(), key=lambda item: -item[1][scores[0]])[:count]:
-        rows.add_row(name, *(f"{loss[score]:+.4g}" for score in scores))
+        rows.add_row(name, *(f"{loss[score]:+.4f}" for score in scores))
     return rows
 
 
