@@ -121,6 +121,34 @@ async def test_a_busy_host_is_waited_for_in_the_order_of_the_queue(placed, opera
     runner.go.set()
 
 
+async def test_a_slot_that_frees_in_the_middle_of_a_round_is_the_first_ones(placed, operations, request_for, until):
+    """The first is told to wait, then a slot frees, then the second is asked: the place is still the first one's."""
+
+    class Freeing(Hosts):
+        asked = 0
+
+        async def reports(self):
+            told = await super().reports()
+            self.asked += 1
+            if self.asked == 1:
+                self.free["a"] = 1
+            return told
+
+    hosts = Freeing(a=0)
+    queue, runner = placed(hosts)
+    for name in ("first", "second"):
+        await operations.create(request_for(name, requested_mode="host", execution_mode="host"), "host", "as asked")
+    queue.wake()
+
+    async def runs():
+        return runner.ran
+
+    await until(runs)
+    assert runner.ran == [("first", "a")]
+    assert (await operations.get("second")).status is S.QUEUED
+    runner.go.set()
+
+
 async def test_a_training_whose_hosts_are_gone_runs_here(placed, operations, request_for, until):
     """As soon as that is known, with the reason, and it is told once that it fell back."""
     hosts, told = Hosts(a=0), []

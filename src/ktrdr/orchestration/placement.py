@@ -1,9 +1,11 @@
 """Where a queued training runs: decided anew when it leaves the queue; who has to wait is looked at again and again."""
 
 import asyncio
+from contextlib import suppress
 from typing import Protocol
 
 from ktrdr.contracts.operations import Operation
+from ktrdr.errors import KtrdrError
 from ktrdr.orchestration.execution_mode_selector import Selection
 from ktrdr.orchestration.operations_service import OperationsService
 
@@ -25,26 +27,40 @@ class Placement:
         self.every = every
         self._operations = operations
         self._select = select
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, Operation] = {}
         self._resting: dict[str, float] = {}
 
     async def place(self, operation: Operation) -> Operation | None:
-        """The operation where it is to run now; None when it has to wait, or is queued no longer.
+        """The operation to run now, where it is to run: this one, or one that was ahead of it in the queue and can have
+        a place that has become free meanwhile. None when it has to wait, or is queued no longer.
 
         What has begun somewhere goes on there: on its host, or from its local checkpoint. Raises what the selection
         raises: then it can run nowhere.
         """
         if self._select is None or await self._has_begun(operation):
             return operation
+        selection = await self._choose(self._select, operation)
+        if selection.mode == "host" and not selection.waits:
+            for earlier in [*self._waiting.values()]:
+                with suppress(KtrdrError):  # it is looked at again in the next round
+                    again = await self._choose(self._select, earlier)
+                    if not again.waits:
+                        del self._waiting[earlier.operation_id]
+                        return await self._settled(earlier, again)
+        return await self._settled(operation, selection)
+
+    async def _choose(self, select: Select, operation: Operation) -> Selection:
         request = operation.request
-        selection = await self._select(
+        return await select(
             request.requested_mode,
             require_gpu=request.require_gpu,
             queue_if_unavailable=request.queue_if_unavailable,
             before=operation.host,
         )
+
+    async def _settled(self, operation: Operation, selection: Selection) -> Operation | None:
         if selection.waits:
-            self._waiting.add(operation.operation_id)
+            self._waiting[operation.operation_id] = operation
         placed: Operation | None = operation
         wanted = selection.mode, selection.host, selection.reason
         if wanted != (operation.execution_mode, operation.host, operation.execution_reason):
