@@ -31,7 +31,7 @@ def postgresql(postgresql_server: Callable[[str], str]) -> str:
     """The URL of a new database, upgraded as `ktrdr db upgrade` does."""
     name = f"test_{next(_numbers)}"
     asyncio.run(_create(postgresql_server("postgres"), name))
-    migrate.upgrade(postgresql_server(name))
+    asyncio.run(migrate.upgrade(postgresql_server(name)))
     return postgresql_server(name)
 
 

@@ -127,15 +127,15 @@ async def test_upgraded_once(url):
     """The upgrade is asked for by an empty database and never again; the migrations make exactly the code's tables."""
     asked = []
 
-    def upgrade(which):
+    async def upgrade(which):
         asked.append(which)
-        migrate.upgrade(which)
+        await migrate.upgrade(which)
 
     for _ in range(2):
         await (await OperationStore.open(url, upgrade, owner="test")).aclose()
     assert len(asked) == 1
-    await asyncio.to_thread(migrate.upgrade, url)
-    await asyncio.to_thread(migrate.check, url)
+    await migrate.upgrade(url)
+    await migrate.check(url)
 
 
 def test_revisions_are_all_known():
@@ -154,7 +154,7 @@ async def test_check_sees_a_difference(url):
         await connection.execute(text("DROP INDEX ix_operations_created_at_operation_id"))
     await database.aclose()
     with pytest.raises(StorageFailed, match="cannot be migrated"):
-        await asyncio.to_thread(migrate.check, url)
+        await migrate.check(url)
 
 
 async def test_newer_database(store, url):

@@ -3,7 +3,6 @@
 Apart from the store, because importing Alembic costs a third of a second that most starts need not pay.
 """
 
-import asyncio
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -19,14 +18,14 @@ from ktrdr.orchestration.database import Database
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-def upgrade(url: str) -> None:
-    """Run the migrations that the database lacks, in one transaction. Call it where no event loop runs."""
-    asyncio.run(_run(url, lambda config: command.upgrade(config, "head")))
+async def upgrade(url: str) -> None:
+    """Run the migrations that the database lacks, in one transaction."""
+    await _run(url, lambda config: command.upgrade(config, "head"))
 
 
-def check(url: str) -> None:
+async def check(url: str) -> None:
     """Raise StorageFailed unless the migrations lead to exactly the tables in the code."""
-    asyncio.run(_run(url, command.check))
+    await _run(url, command.check)
 
 
 def config() -> Config:

@@ -34,7 +34,7 @@ class OperationStore:
 
     @classmethod
     async def open(cls, url: str, upgrade: Upgrade, *, owner: str) -> Self:
-        """The store at `url`; `upgrade(url)` is called, in a thread and under a lock, only where SQLite needs it.
+        """The store at `url`; `upgrade(url)` is called, under a lock, only where SQLite needs it.
 
         Raises InvalidSettings for a URL that cannot be used, and StorageFailed for a database that is newer than
         this program, or not upgraded and shared (PostgreSQL is upgraded on purpose, never by the way).

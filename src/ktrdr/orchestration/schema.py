@@ -2,8 +2,9 @@
 
 import asyncio
 import fcntl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TextIO
 
 from sqlalchemy import inspect, text
 
@@ -11,7 +12,7 @@ from ktrdr.errors import StorageFailed
 from ktrdr.orchestration.database import Database
 from ktrdr.orchestration.tables import HEAD, REVISIONS
 
-Upgrade = Callable[[str], None]
+Upgrade = Callable[[str], Awaitable[None]]
 
 
 async def bring_to_head(database: Database, upgrade: Upgrade, *, on_purpose: bool = False) -> None:
@@ -34,9 +35,10 @@ async def bring_to_head(database: Database, upgrade: Upgrade, *, on_purpose: boo
         )
     url = database.url.render_as_string(hide_password=False)
     if file is None:
-        await asyncio.to_thread(upgrade, url)
+        await upgrade(url)
         return
-    await asyncio.to_thread(_upgrade_under_lock, file.with_name(file.name + ".lock"), url, upgrade)
+    with await asyncio.to_thread(_locked, file.with_name(file.name + ".lock")):
+        await upgrade(url)
 
 
 def _make_folder(folder: Path) -> None:
@@ -49,11 +51,12 @@ def _make_folder(folder: Path) -> None:
         ) from None
 
 
-def _upgrade_under_lock(lock: Path, url: str, upgrade: Upgrade) -> None:
+def _locked(lock: Path) -> TextIO:
+    """The file of the lock, which is held until it is closed. Waits for whoever holds it."""
     try:
-        with lock.open("a") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            upgrade(url)
+        held = lock.open("a")
+        fcntl.flock(held, fcntl.LOCK_EX)
+        return held
     except OSError as error:
         raise StorageFailed(f"the lock {lock} cannot be taken: {error.strerror}; check its folder") from None
 

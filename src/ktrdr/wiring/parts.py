@@ -192,10 +192,10 @@ def bar_store(settings: "Settings") -> "BarStore":
     return BarStore(settings.data)
 
 
-def upgrade(url: str) -> None:
+async def upgrade(url: str) -> None:
     from ktrdr.orchestration.migrate import upgrade
 
-    upgrade(url)
+    await upgrade(url)
 
 
 def has_gpu() -> bool:
